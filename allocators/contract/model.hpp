@@ -1,0 +1,52 @@
+/// Model: an allocator that the registry can build by name.
+///
+/// | expression             | result                | meaning                                               |
+/// |------------------------|-----------------------|-------------------------------------------------------|
+/// | M::info                | ModelInfo             | name, kernel version followed, capabilities           |
+/// | M::Config{}            | M::Config             | default configuration, a plain struct                 |
+/// | config.tunables()      | std::vector<Tunable>  | its values by their names                             |
+/// | M{config}              | M                     | a fresh machine with the allocator on it; UsageError  |
+/// |                        |                       | if the configuration cannot be built                  |
+/// | Allocator<M>           |                       | and ObjectCaches, PageSource as the capabilities say  |
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "allocators/base/tunable.hpp"
+#include "allocators/contract/allocator.hpp"
+#include "allocators/machine/page_source.hpp"
+#include "allocators/objects/cache.hpp"
+
+namespace kmemlab {
+
+struct Capabilities {
+    std::size_t smallest = 1;      ///< bytes that the smallest request is rounded up to
+    std::size_t largest = 0;       ///< bytes of the largest request that can succeed
+    std::size_t largest_align = 0; ///< bytes
+    bool thread_safe = false;      ///< calls on different CPUs may run at once
+    bool deterministic = false;    ///< the same calls give the same addresses relative to the arena
+    bool object_caches = false;    ///< models ObjectCaches
+    bool pages = false;            ///< models PageSource
+};
+
+struct ModelInfo {
+    std::string_view name;
+    std::string_view follows;  ///< "Linux 6.1", or whose behaviour it is
+    std::string_view what;     ///< one line
+    Capabilities capabilities;
+};
+
+template <class M>
+concept Model = Allocator<M> && std::default_initializable<typename M::Config> &&
+                std::constructible_from<M, const typename M::Config&> &&
+                std::same_as<std::remove_cv_t<decltype(M::info)>, ModelInfo> &&
+                requires(typename M::Config& config) {
+                    { config.tunables() } -> std::same_as<std::vector<Tunable>>;
+                } && (M::info.capabilities.object_caches == ObjectCaches<M>) &&
+                (M::info.capabilities.pages == PageSource<M>);
+
+}  // namespace kmemlab

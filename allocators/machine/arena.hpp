@@ -1,0 +1,73 @@
+/// Physical memory: one memfd mapped once as the direct map, and a page descriptor for each frame.
+///
+///     pfn        start()                                   end()
+///     memory     |--------------- one memfd ----------------|     address(pfn) is arithmetic
+///     pages      |P|P|P|P|...                               |     32 bytes per frame
+///
+/// Neither is touched before it is used, so an arena may be much larger than the machine's memory.
+/// The direct map is aligned so that a block aligned by its pfn is as aligned by its address (B2).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "allocators/base/units.hpp"
+#include "allocators/machine/page.hpp"
+
+namespace kmemlab {
+
+class Arena {
+  public:
+    static constexpr std::size_t default_bytes = std::size_t{1} << 30;
+
+    /// `bytes` is rounded down to whole pages. Throws UsageError if it is less than one page, more than
+    /// 16 TiB, or if the machine refuses the address space.
+    explicit Arena(std::size_t bytes = default_bytes, Pfn start = Pfn{0});
+    ~Arena();
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+
+    [[nodiscard]] Pfn start() const { return start_; }
+    [[nodiscard]] Pfn end() const { return start_ + frames_; }
+    [[nodiscard]] std::uint64_t frames() const { return frames_; }
+    [[nodiscard]] std::size_t bytes() const { return frames_ << page_shift; }
+    [[nodiscard]] bool contains(Pfn pfn) const { return pfn >= start_ && pfn < end(); }
+    [[nodiscard]] bool contains(const void* p) const { return offset_of(p) < bytes(); }
+
+    /// The direct map: address of a frame, frame of an address (which must lie inside).
+    [[nodiscard]] std::byte* address(Pfn pfn) const { return memory_ + ((pfn - start_) << page_shift); }
+    [[nodiscard]] Pfn pfn(const void* p) const { return start_ + (offset_of(p) >> page_shift); }
+    /// Bytes from the begin of the direct map; at least bytes() for an address outside.
+    [[nodiscard]] std::size_t offset_of(const void* p) const {
+        return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
+    }
+
+    [[nodiscard]] Page& page(Pfn pfn) const { return pages_[pfn - start_]; }
+    [[nodiscard]] Page& page_at(FrameIndex index) const { return pages_[index]; }
+    [[nodiscard]] FrameIndex index(Pfn pfn) const { return static_cast<FrameIndex>(pfn - start_); }
+    [[nodiscard]] FrameIndex index(const Page& page) const { return static_cast<FrameIndex>(&page - pages_); }
+    [[nodiscard]] Pfn pfn_at(FrameIndex index) const { return start_ + index; }
+    [[nodiscard]] std::byte* address_at(FrameIndex index) const {
+        return memory_ + (std::size_t{index} << page_shift);
+    }
+
+    /// The file behind the memory, for further mappings of it.
+    [[nodiscard]] int memfd() const { return memfd_; }
+    /// Bytes of descriptors for all frames (address space; resident only where touched).
+    [[nodiscard]] std::size_t metadata_bytes() const { return frames_ * sizeof(Page); }
+
+    /// Forgets all descriptors, as after construction. The memory keeps its content and stays resident, so
+    /// that a second run does not measure the first touch again.
+    void reset_pages();
+
+  private:
+    Pfn start_;
+    std::uint64_t frames_;
+    int memfd_ = -1;
+    std::span<std::byte> reserved_;  ///< the address range that memory_ was aligned in
+    std::byte* memory_ = nullptr;
+    Page* pages_ = nullptr;
+};
+
+}  // namespace kmemlab

@@ -1,0 +1,71 @@
+/// The page descriptor: what the allocators remember about one page frame (Linux's struct page).
+///
+///     0        8        16   20   24    28    32 bytes, half of Linux's 64
+///     +--------+--------+----+----+-----+-----+
+///     | word   | owner  |next|prev|state|head |
+///     +--------+--------+----+----+-----+-----+
+///
+/// `state` packs kind, order, migrate type and flags into one word that is read and written whole: the
+/// merge test reads the state of a neighbour that may belong to somebody else at that moment, who never
+/// makes it look free. All other fields belong to whoever holds the frame: the zone (under its lock) while
+/// it is on a free list, a CPU while it is on that CPU's page list, the owner once allocated.
+/// A descriptor of zeroes is a frame that heads nothing: an inner frame of some block, or never used.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "allocators/base/units.hpp"
+
+namespace kmemlab {
+
+/// Migrate types (BUDDY, names). A request has one of the first three; HIGHATOMIC blocks are the reserve.
+enum class MigrateType : std::uint8_t { unmovable, movable, reclaimable, highatomic };
+inline constexpr unsigned migrate_types = 4;
+/// Types a request can have, which are also those that per-CPU page lists are kept for.
+inline constexpr unsigned request_types = 3;
+
+/// What a frame heads. B5: each frame is in exactly one block, and the block's first frame says which kind.
+enum class PageKind : std::uint8_t {
+    none,        ///< heads nothing
+    free_block,  ///< on a free list of its zone
+    per_cpu,     ///< on a per-CPU page list
+    allocated,   ///< given to a caller
+    slab,        ///< allocated, and a slab of the object layer
+    large,       ///< allocated, and one object beyond the size classes
+    reserved,    ///< never given out
+};
+
+struct PageState {
+    PageKind kind = PageKind::none;
+    std::uint8_t order = 0;
+    MigrateType type = MigrateType::unmovable;  ///< of the list it is or was on (BUDDY-20, 55)
+    std::uint8_t compound = 0;                  ///< 1: tails point to this head
+
+    friend constexpr bool operator==(PageState, PageState) = default;
+};
+static_assert(sizeof(PageState) == 4);
+
+/// Position of a frame in its arena. 32 bits reach 16 TiB.
+using FrameIndex = std::uint32_t;
+inline constexpr FrameIndex no_frame = ~FrameIndex{0};
+
+struct alignas(32) Page {
+    union {
+        std::uint64_t word = 0;    ///< the owner's word: a slab's packed counters (atomic there)
+        std::uint32_t references;  ///< of a block of pages (BUDDY-60, 61)
+    };
+    void* owner = nullptr;       ///< cache of a slab; free for the owner otherwise
+    FrameIndex next = no_frame;  ///< list links, meaningful only while on a list
+    FrameIndex prev = no_frame;
+    std::atomic<PageState> state{};
+    /// First frame of the compound block that this frame is in (of the slab, of the large object).
+    FrameIndex head = no_frame;
+
+    [[nodiscard]] PageState load_state() const { return state.load(std::memory_order_relaxed); }
+    void store_state(PageState s) { state.store(s, std::memory_order_relaxed); }
+};
+static_assert(sizeof(Page) == 32, "at most 32 bytes per frame");
+static_assert(std::atomic<PageState>::is_always_lock_free);
+
+}  // namespace kmemlab
