@@ -78,7 +78,7 @@ bool parse_bytes(std::string_view text, std::size_t& bytes) {
     return true;
 }
 
-void apply(std::span<const Setting> settings, std::span<const Tunable> tunables) {
+void apply_settings(std::span<const Setting> settings, std::span<const Tunable> tunables) {
     for (const Setting& setting : settings) {
         const auto found = std::find_if(tunables.begin(), tunables.end(),
                                         [&](const Tunable& t) { return t.key == setting.key; });

@@ -1,6 +1,6 @@
 /// Tunables: named values of plain configuration structs, as a kernel engineer knows them
 /// (`slub.max_order`, `pcp.batch`). A struct lists its own by a member `tunables()`; settings of the command
-/// line (`--set key=value`) go through apply(), which refuses what it does not know.
+/// line (`--set key=value`) go through apply_settings(), which refuses what it does not know.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace kmemlab {
 
 struct Tunable {
     std::string key;
-    std::string help;      ///< one line: meaning and unit
-    std::string accepted;  ///< e.g. "0..10"
+    std::string help;                           ///< one line: meaning and unit
+    std::string accepted;                       ///< e.g. "0..10"
     std::function<bool(std::string_view)> set;  ///< false if the value is not accepted
     std::function<std::string()> get;
 };
@@ -26,8 +26,8 @@ struct Tunable {
 /// A tunable that is 0 or 1.
 [[nodiscard]] Tunable switch_tunable(std::string key, std::string help, bool& variable);
 /// A tunable that is an amount of memory: bytes, or with K, M, G, T behind the number.
-[[nodiscard]] Tunable bytes_tunable(std::string key, std::string help, std::size_t& variable,
-                                    std::size_t min, std::size_t max);
+[[nodiscard]] Tunable bytes_tunable(std::string key, std::string help, std::size_t& variable, std::size_t min,
+                                    std::size_t max);
 
 struct Setting {
     std::string key;
@@ -42,7 +42,7 @@ struct Setting {
 
 /// Sets `tunables` from those `settings` whose keys are among them. Throws UsageError, naming key, value and
 /// what is accepted, if a value is not.
-void apply(std::span<const Setting> settings, std::span<const Tunable> tunables);
+void apply_settings(std::span<const Setting> settings, std::span<const Tunable> tunables);
 
 /// Throws UsageError, naming the valid keys, if some setting's key is not among them.
 void refuse_unknown(std::span<const Setting> settings, std::span<const std::string> known_keys);

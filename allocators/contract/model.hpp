@@ -24,13 +24,13 @@
 namespace kmemlab {
 
 struct Capabilities {
-    std::size_t smallest = 1;      ///< bytes that the smallest request is rounded up to
-    std::size_t largest = 0;       ///< bytes of the largest request that can succeed
-    std::size_t largest_align = 0; ///< bytes
-    bool thread_safe = false;      ///< calls on different CPUs may run at once
-    bool deterministic = false;    ///< the same calls give the same addresses relative to the arena
-    bool object_caches = false;    ///< models ObjectCaches
-    bool pages = false;            ///< models PageSource
+    std::size_t smallest = 1;       ///< bytes that the smallest request is rounded up to
+    std::size_t largest = 0;        ///< bytes of the largest request that can succeed
+    std::size_t largest_align = 0;  ///< bytes
+    bool thread_safe = false;       ///< calls on different CPUs may run at once
+    bool deterministic = false;     ///< the same calls give the same addresses relative to the arena
+    bool object_caches = false;     ///< models ObjectCaches
+    bool pages = false;             ///< models PageSource
 };
 
 struct ModelInfo {
@@ -42,11 +42,9 @@ struct ModelInfo {
 
 template <class M>
 concept Model = Allocator<M> && std::default_initializable<typename M::Config> &&
-                std::constructible_from<M, const typename M::Config&> &&
-                std::same_as<std::remove_cv_t<decltype(M::info)>, ModelInfo> &&
-                requires(typename M::Config& config) {
-                    { config.tunables() } -> std::same_as<std::vector<Tunable>>;
-                } && (M::info.capabilities.object_caches == ObjectCaches<M>) &&
-                (M::info.capabilities.pages == PageSource<M>);
+    std::constructible_from<M, const typename M::Config&> &&
+    std::same_as<std::remove_cv_t<decltype(M::info)>, ModelInfo> && requires(typename M::Config& config) {
+    { config.tunables() } -> std::same_as<std::vector<Tunable>>;
+} &&(M::info.capabilities.object_caches == ObjectCaches<M>)&&(M::info.capabilities.pages == PageSource<M>);
 
 }  // namespace kmemlab

@@ -68,6 +68,8 @@ Arena::~Arena() {
     close(memfd_);
 }
 
-void Arena::reset_pages() { madvise(pages_, metadata_bytes(), MADV_DONTNEED); }
+void Arena::reset_pages() {
+    madvise(pages_, metadata_bytes(), MADV_DONTNEED);
+}
 
 }  // namespace kmemlab

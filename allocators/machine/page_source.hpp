@@ -36,9 +36,10 @@ concept PageSource = requires(S& source, Order order, Gfp gfp, CpuId cpu, Pfn pf
 class PageSourceRef {
   public:
     template <PageSource S>
-        requires(!std::same_as<S, PageSourceRef>)
-    // NOLINTNEXTLINE(google-explicit-constructor): a reference to a source is a source
-    PageSourceRef(S& source) : source_{&source}, calls_{&calls_for<S>} {}
+    requires(!std::same_as<S, PageSourceRef>)
+        // NOLINTNEXTLINE(google-explicit-constructor): a reference to a source is a source
+        PageSourceRef(S& source)
+        : source_{&source}, calls_{&calls_for<S>} {}
 
     [[nodiscard]] std::optional<Pfn> take(Order order, Gfp gfp, CpuId cpu) {
         return calls_->take(source_, order, gfp, cpu);

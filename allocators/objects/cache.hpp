@@ -54,7 +54,9 @@ constexpr CacheFlags operator&(CacheFlags a, CacheFlags b) {
     return static_cast<CacheFlags>(static_cast<std::uint32_t>(a) & static_cast<std::uint32_t>(b));
 }
 /// True if any of `flags` is set in `set`.
-constexpr bool has(CacheFlags set, CacheFlags flags) { return (set & flags) != CacheFlags::none; }
+constexpr bool has(CacheFlags set, CacheFlags flags) {
+    return (set & flags) != CacheFlags::none;
+}
 
 using Constructor = void (*)(void* object);
 

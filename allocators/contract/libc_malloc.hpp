@@ -1,0 +1,91 @@
+/// libc_malloc: the C library's malloc behind the contract, as the yardstick that everybody knows.
+///
+/// It is the process's own allocator: held_bytes is what its heap has grown by since construction, with
+/// whatever else the process allocated meanwhile. It tells neither paths nor violations.
+#pragma once
+
+#include <malloc.h>
+
+#include <bit>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "allocators/contract/model.hpp"
+#include "allocators/machine/cpus.hpp"
+
+namespace kmemlab {
+
+class LibcMalloc {
+  public:
+    static constexpr ModelInfo info{
+        .name = "malloc",
+        .follows = "the C library of this machine",
+        .what = "malloc, aligned_alloc and free of the process itself",
+        .capabilities = {.smallest = 1,
+                         .largest = std::size_t{1} << 40,
+                         .largest_align = std::size_t{1} << 22,
+                         .thread_safe = true},
+    };
+
+    struct Config {
+        std::uint64_t cpus = 2;
+        [[nodiscard]] std::vector<Tunable> tunables() {
+            return {integer_tunable("machine.cpus", "number of CPUs", cpus, 1, max_cpus)};
+        }
+    };
+
+    explicit LibcMalloc(const Config& config)
+        : counts_{checked_cpu_count(config.cpus)}, held_at_start_{heap_bytes()} {}
+
+    [[nodiscard]] void* allocate(const Request& request) {
+        ++counts_[request.cpu].allocations;
+        if (request.align > alignof(std::max_align_t)) return allocate_aligned(request);
+        return request.gfp.has(__GFP_ZERO) ? std::calloc(1, request.size) : std::malloc(request.size);
+    }
+    void deallocate(void* p, CpuId cpu) {
+        if (p == nullptr) return;
+        ++counts_[cpu].frees;
+        std::free(p);
+    }
+    [[nodiscard]] std::size_t usable_size(void* p) const { return malloc_usable_size(p); }
+
+    [[nodiscard]] AllocatorStats stats() const {
+        AllocatorStats stats;
+        stats.held_bytes = heap_bytes() - held_at_start_;
+        for (CpuId cpu; cpu.value() < counts_.count(); ++cpu) {
+            stats.allocations[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].allocations;
+            stats.frees[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].frees;
+        }
+        return stats;
+    }
+    [[nodiscard]] Path last_path(CpuId) { return Path::opaque; }
+    void drain(CpuId) { malloc_trim(0); }
+    [[nodiscard]] MaybeViolation find_violation() const { return {}; }
+    [[nodiscard]] std::vector<Text> snapshot() const { return {}; }
+    [[nodiscard]] FreeBlocks free_blocks() const { return {}; }
+
+  private:
+    struct Counts {
+        std::uint64_t allocations = 0;
+        std::uint64_t frees = 0;
+    };
+
+    static std::uint64_t heap_bytes() {
+        const auto heap = mallinfo2();
+        return heap.arena + heap.hblkhd;
+    }
+
+    [[nodiscard]] static void* allocate_aligned(const Request& request) {
+        void* p = nullptr;
+        if (posix_memalign(&p, request.align, request.size) != 0) return nullptr;
+        if (request.gfp.has(__GFP_ZERO)) std::memset(p, 0, request.size);
+        return p;
+    }
+
+    PerCpu<Counts> counts_;
+    std::uint64_t held_at_start_;
+};
+
+}  // namespace kmemlab

@@ -1,0 +1,49 @@
+#include "allocators/contract/registry.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace kmemlab {
+
+std::vector<std::string> model_names() {
+    std::vector<std::string> names;
+    for_each_model([&]<class M>() { names.emplace_back(M::info.name); });
+    return names;
+}
+
+void refuse_model(std::string_view name) {
+    throw UsageError::of("no allocator '{}'; there are: {}", name, fmt::join(model_names(), ", "));
+}
+
+AnyAllocator make_allocator(std::string_view name, std::span<const Setting> settings) {
+    std::optional<AnyAllocator> made;
+    visit_model(name, [&]<class M>() { made.emplace(AnyAllocator::of<M>(configure<M>(settings))); });
+    return std::move(*made);
+}
+
+std::vector<TunableValue> tunables_of(std::string_view name, std::span<const Setting> settings) {
+    std::vector<TunableValue> values;
+    visit_model(name, [&]<class M>() {
+        typename M::Config config = configure<M>(settings);
+        for (const Tunable& t : config.tunables()) values.push_back({t.key, t.help, t.accepted, t.get()});
+    });
+    return values;
+}
+
+void check_settings(std::span<const Setting> settings, std::span<const std::string> names) {
+    std::vector<std::string> known;
+    for (const std::string& name : names) {
+        for (TunableValue& tunable : tunables_of(name, settings)) {
+            if (std::find(known.begin(), known.end(), tunable.key) == known.end()) {
+                known.push_back(std::move(tunable.key));
+            }
+        }
+    }
+    refuse_unknown(settings, known);
+}
+
+}  // namespace kmemlab
