@@ -1,0 +1,98 @@
+"""The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html
+
+Exit status 0: written. 2: the files or options cannot be used; one line on stderr names the file and what was
+expected, and nothing is written.
+"""
+
+import argparse
+import sys
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors of one line."""
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def parser():
+    top = Parser(prog="python3 -m plots", description="Figures and a report from kmemlab's result files "
+                                                      "(docs/results.md).")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("list", help="name the figures", description="Names every figure and what it shows.")
+    draw = commands.add_parser("draw", help="draw one figure", description="Draws one figure; `list` names them.")
+    draw.add_argument("name", metavar="NAME", help="a figure that `list` names")
+    draw.add_argument("files", nargs="+", metavar="FILE", help="results of replay, peers or a micro benchmark (JSON)")
+    draw.add_argument("--trace", metavar="TRACE", help="which trace, if the files replay several")
+    draw.add_argument("-o", "--output", required=True, metavar="FILE", help="a name that ends in .svg, .png or .csv "
+                                                                          "(the data behind the figure)")
+    report = commands.add_parser("report", help="write one HTML page", description="Writes one self-contained page.")
+    report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, peers or a micro benchmark (JSON)")
+    report.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
+    report.add_argument("--title", default="Kernel memory allocators compared", help="title of the page")
+    return top
+
+
+def chosen(results, spec, trace):
+    """The results that a figure of one trace is drawn from."""
+    from plots.load import InputError
+    names = results.trace_names()
+    if not spec.of_trace or not names:
+        return results
+    if trace is None and len(names) > 1:
+        raise InputError(f"{spec.name}: the files replay several traces, expected --trace and one of {', '.join(names)}")
+    if trace is not None and trace not in names:
+        raise InputError(f"--trace {trace}: expected one of {', '.join(names)}")
+    return results.of_trace(trace or names[0])
+
+
+def draw(arguments):
+    from plots import style
+    from plots.figures import FIGURES
+    from plots.load import InputError, load
+    spec = FIGURES.get(arguments.name)
+    if spec is None:
+        raise InputError(f"{arguments.name}: expected a figure, one of {', '.join(FIGURES)}")
+    form = arguments.output.rpartition(".")[2].lower()
+    if form not in ("svg", "png", "csv"):
+        raise InputError(f"{arguments.output}: expected a name that ends in .svg, .png or .csv")
+    frame = spec.frame(chosen(load(arguments.files), spec, arguments.trace))
+    if frame.empty:
+        raise InputError(f"{', '.join(arguments.files)}: expected results that the figure {spec.name} can be drawn from")
+    style.write(arguments.output, frame.to_csv(index=False).encode() if form == "csv"
+                else style.picture(spec.draw(frame), form))
+
+
+def report(arguments):
+    from plots import style
+    from plots.load import load
+    from plots.report import build
+    style.write(arguments.output, build(load(arguments.files), arguments.title).encode())
+
+
+def list_figures(_):
+    from plots.figures import FIGURES
+    for spec in FIGURES.values():
+        print(f"{spec.name:14} {spec.title}")
+
+
+def main(words=None):
+    arguments = parser().parse_args(words)
+    try:
+        from plots.load import InputError
+    except ImportError as error:
+        print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
+        return 2
+    try:
+        {"list": list_figures, "draw": draw, "report": report}[arguments.command](arguments)
+    except InputError as error:
+        print(f"plots: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ImportError as error:
+        print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

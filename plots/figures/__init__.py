@@ -1,0 +1,34 @@
+"""All figures by name. A figure is a frame (which columns, see its function), a drawing and a caption."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from plots.figures import benchmarks, free_memory, latency, memory, paths, throughput
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`frame(results)` gives the data behind the figure, `draw(frame)` a matplotlib figure of it."""
+    name: str
+    title: str
+    caption: str
+    frame: Callable
+    draw: Callable
+    of_trace: bool = True  # drawn once per trace; else once over all files
+
+
+FIGURES = {figure.name: figure for figure in (
+    Figure("latency", "Latency of each kind of operation", latency.CAPTION, latency.frame, latency.draw),
+    Figure("throughput", "Throughput of the whole replay", throughput.CAPTION, throughput.frame, throughput.draw),
+    Figure("paths", "Which paths served the operations", paths.CAPTION, paths.frame, paths.draw),
+    Figure("path_cost", "What each path costs", paths.COST_CAPTION, paths.cost_frame, paths.draw_cost),
+    Figure("memory", "Memory over time", memory.CAPTION, memory.frame, memory.draw),
+    Figure("free_blocks", "Free blocks of each order over time", free_memory.BLOCKS_CAPTION,
+           free_memory.frame, free_memory.draw_blocks),
+    Figure("fragmentation", "Fragmentation over time", free_memory.INDEX_CAPTION,
+           free_memory.frame, free_memory.draw_indices),
+    Figure("peers", "Cost of a pair, against the floor", benchmarks.PEERS_CAPTION,
+           benchmarks.peers_frame, benchmarks.draw_peers, of_trace=False),
+    Figure("micro", "Micro benchmarks", benchmarks.MICRO_CAPTION,
+           benchmarks.micro_frame, benchmarks.draw_micro, of_trace=False),
+)}

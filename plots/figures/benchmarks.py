@@ -1,0 +1,128 @@
+"""Rows of `kmemlab peers` and of the micro benchmarks: nanoseconds per operation."""
+
+import numpy as np
+
+from plots import intervals, style, units
+from plots.figures.throughput import spread
+
+PEERS_CAPTION = ("Each point is one repetition: the cost of a pair (allocate and free) divided by the median cost of the "
+                 "floor, a pop and push on a bare thread-local list of the same run. The tick is the median, the bar its "
+                 "95 % interval; the median in nanoseconds stands at the right. Further left is faster, 1 cannot be beaten; "
+                 "the scale is logarithmic. Without a floor the scale is in nanoseconds.")
+MICRO_CAPTION = ("Nanoseconds per operation against the argument of the benchmark (size, order or batch). The line "
+                 "joins the medians, the shaded band spans the slowest and the fastest repetition. Lower is faster; "
+                 "both axes are logarithmic.")
+
+
+def peers_frame(results):
+    """Columns work, size, label, repetition, ns, ratio (to the floor's median; NaN without one)."""
+    return with_ratio(results.peers)
+
+
+def micro_frame(results):
+    """Columns work, size, label, repetition, ns."""
+    data = results.micro
+    return data if data.empty else data[["work", "size", "label", "repetition", "ns"]]
+
+
+def with_ratio(data):
+    if data.empty:
+        return data
+    floor = data[data.allocator == "floor"].groupby(["work", "size"]).ns.median().rename("floor_ns")
+    data = data.join(floor, on=["work", "size"])
+    # A work without a floor of its own is compared with the floor of the run, if there is but one.
+    if len(floor):
+        data["floor_ns"] = data.floor_ns.fillna(floor.median())
+    return data.assign(ratio=data.ns / data.floor_ns)[["work", "size", "label", "repetition", "ns", "ratio"]]
+
+
+@style.styled
+def draw_peers(data):
+    """One panel per work and size, one row per allocator, cheapest first; `data` as `peers_frame` gives it."""
+    works = list(dict.fromkeys(zip(data.work, data["size"])))
+    column = "ratio" if data.ratio.notna().any() else "ns"
+    most = data.groupby(["work", "size"]).label.nunique().max()
+    rows, columns = style.grid_of(len(works), 2)
+    figure, axes = style.panels(rows, columns, 0.9 + 0.32 * most, 0, sharex=True)
+    for (work, size), axis in zip(works, axes.flat):
+        peers_panel(axis, data[(data.work == work) & (data["size"] == size)], column)
+        axis.set_title(f"{work}/{size}")
+    low, high = data[column].min(), data[column].max()
+    axes[0][0].set_xlim(low / 1.3, high * 1.3)
+    axes[0][0].xaxis.set_major_locator(style.FixedLocator(round_ticks(low / 1.4, high * 1.4, 6)))
+    axes[0][0].xaxis.set_minor_locator(style.NullLocator())
+    style.unit_axis(axes[0][0].xaxis, (lambda value: f"{value:g}×") if column == "ratio" else units.nanoseconds_text)
+    for axis in axes.flat[len(works):]:
+        axis.set_visible(False)
+    for axis in axes.flat[max(0, len(works) - columns):len(works)]:
+        axis.set_xlabel("times the floor (log)" if column == "ratio" else "time of a pair (log)")
+    return figure
+
+
+def peers_panel(axis, panel, column):
+    order = panel.groupby("label").ns.median().sort_values(kind="stable").index
+    looks = style.looks(order)
+    for place, label in enumerate(order):
+        mine = panel[panel.label == label]
+        interval = intervals.median_interval(mine[column])
+        spread(axis, place, mine[column].to_numpy(), looks[label], interval).set_label(label)
+        axis.annotate(units.nanoseconds_text(mine.ns.median()), (1.01, place), xycoords=("axes fraction", "data"),
+                      va="center", fontsize=8.5, annotation_clip=False)
+    axis.set_yticks(range(len(order)), order)
+    axis.set_ylim(len(order) - 0.5, -0.5)
+    axis.set_xscale("log")
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(labelbottom=True)
+
+
+@style.styled
+def draw_micro(data):
+    """One panel per work, one line per allocator; `data` as `micro_frame` gives it."""
+    works = list(dict.fromkeys(data.work))
+    labels = list(dict.fromkeys(data.label))
+    looks = style.looks(labels)
+    rows, columns = style.grid_of(len(works), 2 if len(works) < 7 else 3)
+    figure, axes = style.panels(rows, columns, 2.6, -(-len(labels) // 7), sharey=True)
+    for work, axis in zip(works, axes.flat):
+        panel = data[data.work == work]
+        for label, line in panel.groupby("label", sort=False):
+            table = line.groupby("size").ns.agg(["median", "min", "max"])
+            options = looks[label]
+            axis.plot(table.index, table["median"], markersize=5, markeredgecolor="white", label=label, **options)
+            axis.fill_between(table.index, table["min"], table["max"], color=options["color"], alpha=0.15, linewidth=0)
+        argument_axis(axis, panel)
+        axis.set_title(work)
+        axis.tick_params(labelleft=True)
+    time_axis(axes[0][0], data.ns.min() / 1.25, data.ns.max() * 1.25)
+    for axis in axes.flat[len(works):]:
+        axis.set_visible(False)
+    for row in axes:
+        row[0].set_ylabel("time per operation")
+    style.legend_above(figure, style.handles_of(labels))
+    return figure
+
+
+def argument_axis(axis, panel):
+    sizes = np.unique(panel["size"])
+    if sizes.min() > 0 and sizes.max() > 16:
+        axis.set_xscale("log", base=2)
+    shown = sizes if len(sizes) <= 6 else sizes[::-(-len(sizes) // 6)]
+    axis.xaxis.set_major_locator(style.FixedLocator(shown))
+    axis.xaxis.set_minor_locator(style.NullLocator())
+    axis.xaxis.set_major_formatter(lambda value, _: units.count_text(value))
+    axis.set_xlabel("size, order or batch")
+
+
+def round_ticks(low, high, most):
+    """1, 2, 5, 10 ... between two bounds; only powers of ten if those are too many."""
+    ticks = [base * 10.0**power for power in range(-3, 10) for base in (1, 2, 5) if low < base * 10.0**power < high]
+    tens = [tick for tick in ticks if np.isclose(np.log10(tick) % 1, (0, 1)).any()]
+    return ticks if len(ticks) <= most else tens
+
+
+def time_axis(axis, low, high):
+    axis.set_yscale("log")
+    axis.set_ylim(low, high)
+    axis.yaxis.set_major_locator(style.FixedLocator(round_ticks(low, high, 7)))
+    axis.yaxis.set_minor_locator(style.NullLocator())
+    style.unit_axis(axis.yaxis, units.nanoseconds_text)

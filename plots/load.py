@@ -1,0 +1,250 @@
+"""Result files to data frames.
+
+A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab peers --json`, or of any
+Google Benchmark program; docs/results.md describes all three. What is wrong with a file is said by an InputError
+of one line that names the file and what was expected; nothing is guessed and nothing left out silently.
+
+Every frame of replays has the columns `trace`, `layer` ("objects" or "pages"), `allocator` (the registry's name)
+and `label`: the allocator, followed by the file where two files replay the same trace.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+ORDERS = 11
+PERCENTILES = ("p50", "p90", "p99", "p99_9", "p99_99", "max")
+MEMORY = ("requested_bytes", "handed_out_bytes", "held_bytes", "metadata_bytes")
+PER_ORDER = ("free_blocks", "extfrag_index", "unusable_index")
+NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
+MICRO_SUFFIXES = re.compile(r"/(iterations|repeats|min_time|min_warmup_time|process_time|real_time|manual_time"
+                            r"|threads)(:[^/]*)?(?=/|$)")
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the text is one line that names the file and what was expected."""
+
+
+@dataclass
+class Source:
+    """One file that was read: `kind` is replay, peers or micro; `label` tells it from the other files."""
+    path: str
+    label: str
+    kind: str
+    context: dict
+
+
+@dataclass
+class Results:
+    """Everything that was read, as data frames; frames without rows have no columns to rely on."""
+    sources: list = field(default_factory=list)
+    traces: pd.DataFrame = None      # one row per replay file: members of replay.trace and replay.timer
+    allocators: pd.DataFrame = None  # one row per allocator of a replay: operations, failures, checks, ...
+    throughput: pd.DataFrame = None  # repetition, ops_per_second
+    latency: pd.DataFrame = None     # operation, count, mean, p50 ... max (ns)
+    histogram: pd.DataFrame = None   # operation, upper_ns, count
+    path_cost: pd.DataFrame = None   # operation, path, count, mean, p50 ... max (ns)
+    paths: pd.DataFrame = None       # direction (allocations, frees), path, count
+    timeline: pd.DataFrame = None    # operation (index), time_s and the four of MEMORY
+    orders: pd.DataFrame = None      # operation (index), time_s, order and the three of PER_ORDER
+    peers: pd.DataFrame = None       # work, size, allocator, label, repetition, ns
+    micro: pd.DataFrame = None       # the same; size is the argument that varies
+
+    def of_trace(self, trace):
+        """The same results with the replays of one trace only."""
+        frames = {name: frame if name in ("peers", "micro") or frame.empty else frame[frame.trace == trace]
+                  for name, frame in vars(self).items() if isinstance(frame, pd.DataFrame)}
+        return Results(sources=self.sources, **frames)
+
+    def trace_names(self):
+        return [] if self.traces.empty else list(dict.fromkeys(self.traces.trace))
+
+
+class Node:
+    """A JSON value together with where it stands, so that every complaint can name the place."""
+
+    def __init__(self, value, file, place=""):
+        self.value, self.file, self.place = value, file, place
+
+    def fail(self, expected):
+        found = "nothing" if self.value is None else json.dumps(self.value)[:40]
+        raise InputError(f"{self.file}: expected {expected} at {self.place or 'the top'}, found {found}")
+
+    def at(self, key):
+        if not isinstance(self.value, dict):
+            self.fail("an object")
+        return Node(self.value.get(key), self.file, f"{self.place}.{key}" if self.place else key)
+
+    def items(self, length=None):
+        if not isinstance(self.value, list) or length not in (None, len(self.value)):
+            self.fail("a list" if length is None else f"a list of {length}")
+        return [Node(item, self.file, f"{self.place}[{i}]") for i, item in enumerate(self.value)]
+
+    def object(self):
+        return self.value if isinstance(self.value, dict) else self.fail("an object")
+
+    def text(self):
+        return self.value if isinstance(self.value, str) else self.fail("a text")
+
+    def number(self):
+        good = isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
+        return self.value if good else self.fail("a number")
+
+    def number_or_nothing(self):
+        return float("nan") if self.value is None else self.number()
+
+
+def read_json(path):
+    """The JSON object in a file, as a Node."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: expected a result file that can be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected JSON of a kmemlab or Google Benchmark run, found binary data") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON of a kmemlab or Google Benchmark run: {error}") from None
+    node = Node(value, path)
+    node.object()
+    return node
+
+
+def percentiles(node):
+    return {name: node.at(name).number() for name in ("count", "mean", *PERCENTILES)}
+
+
+def per_order(node, points):
+    """`lists[order][point]` turned to one list per point, or None where no page allocator lies below."""
+    if node.value is None:
+        return None
+    return [[value.number_or_nothing() for value in order.items(points)] for order in node.items(ORDERS)]
+
+
+def add_timeline(rows, where, node):
+    times = [value.number_or_nothing() for value in node.at("time_s").items()]
+    points = len(times)
+    columns = {name: [v.number_or_nothing() for v in node.at(name).items(points)] for name in ("operation", *MEMORY)}
+    for i, time in enumerate(times):
+        rows["timeline"].append({**where, "time_s": time, **{name: values[i] for name, values in columns.items()}})
+    lists = {name: per_order(node.at(name), points) for name in PER_ORDER}
+    present = {name: values for name, values in lists.items() if values is not None}
+    if present:
+        for order in range(ORDERS):
+            for i, time in enumerate(times):
+                rows["orders"].append({**where, "operation": columns["operation"][i], "time_s": time, "order": order,
+                                       **{name: present[name][order][i] if name in present else float("nan")
+                                          for name in PER_ORDER}})
+
+
+def add_allocator(rows, where, node):
+    """One object of replay.allocators."""
+    optional = {name: node.at(name).value for name in ("follows", "bytes_per_frame", "violation", "address_hash")}
+    rows["allocators"].append({**where, **optional,
+                               **{name: node.at(name).number() for name in ("operations", "failures", "checks")}})
+    for i, value in enumerate(node.at("ops_per_second").items()):
+        rows["throughput"].append({**where, "repetition": i + 1, "ops_per_second": value.number()})
+    for entry in node.at("latency").items():
+        operation = {**where, "operation": entry.at("operation").text()}
+        rows["latency"].append({**operation, **percentiles(entry)})
+        for bucket in entry.at("histogram").items():
+            upper, count = bucket.items(2)
+            rows["histogram"].append({**operation, "upper_ns": upper.number(), "count": count.number()})
+    for entry in node.at("latency_by_path").items():
+        rows["path_cost"].append({**where, "operation": entry.at("operation").text(),
+                                  "path": entry.at("path").text(), **percentiles(entry)})
+    for direction in ("allocations", "frees"):
+        counts = node.at("paths").at(direction)
+        for path in counts.object():
+            rows["paths"].append({**where, "direction": direction, "path": path, "count": counts.at(path).number()})
+    add_timeline(rows, where, node.at("timeline"))
+
+
+def add_replay(rows, source, node, shared):
+    """The member `replay` of a file; `shared` tells whether another file replays the same trace."""
+    trace = node.at("trace")
+    name = trace.at("name").text()
+    timer = {f"timer_{key}": value for key, value in node.at("timer").object().items()}
+    rows["traces"].append({"trace": name, "source": source.label, **timer,
+                           **{key: value for key, value in trace.object().items() if key != "name"}})
+    for entry in node.at("allocators").items():
+        allocator = entry.at("name").text()
+        where = {"trace": name, "layer": entry.at("layer").text(), "allocator": allocator,
+                 "label": f"{allocator} ({source.label})" if shared else allocator}
+        add_allocator(rows, where, entry)
+
+
+def split_name(name):
+    """(work, size, allocator) of a row's name: WORK/SIZE/ALLOCATOR in any order of the parts.
+
+    The last word is the allocator, the last number is the size, what is left is the work: `batch/lifo/16/64/slub`
+    is the work `batch/lifo/16` of size 64. A name of one word is a work without allocator.
+    """
+    parts = MICRO_SUFFIXES.sub("", name).split("/")
+    is_number = [part.split(":")[-1].isdigit() for part in parts]
+    words = [i for i, number in enumerate(is_number) if not number]
+    numbers = [i for i, number in enumerate(is_number) if number]
+    allocator = words[-1] if len(words) > 1 else None
+    size = numbers[-1] if numbers else None
+    work = "/".join(part for i, part in enumerate(parts) if i not in (allocator, size))
+    return (work, 0 if size is None else int(parts[size].split(":")[-1]),
+            work if allocator is None else parts[allocator])
+
+
+def add_benchmarks(rows, source, node, shared):
+    """Rows of run type `iteration`; aggregates are ours to compute, so that their spread is known."""
+    seen = {}
+    for row in node.items():
+        name = row.at("name").text()
+        if row.value.get("run_type", "iteration") != "iteration":
+            continue
+        if row.value.get("error_occurred"):
+            raise InputError(f"{row.file}: expected figures for {name}, found an error: "
+                             f"{row.value.get('error_message', '')}")
+        unit = row.value.get("time_unit", "ns")
+        if unit not in NANOSECONDS:
+            row.at("time_unit").fail("one of " + ", ".join(NANOSECONDS))
+        work, size, allocator = split_name(row.value.get("run_name") or name)
+        seen[name] = seen.get(name, 0) + 1
+        rows[source.kind].append({"work": work, "size": size, "allocator": allocator,
+                                  "label": f"{allocator} ({source.label})" if shared else allocator,
+                                  "repetition": seen[name],
+                                  "ns": row.at("real_time").number() * NANOSECONDS[unit]})
+
+
+def kind_of(node):
+    if node.at("replay").value is not None:
+        return "replay"
+    rows = [row.at("name").text() for row in node.at("benchmarks").items()]
+    if not rows:
+        node.at("benchmarks").fail("at least one row or a member `replay`")
+    command = str(node.at("context").value.get("command", ""))
+    return "peers" if " peers" in command or any(name.endswith("/floor") for name in rows) else "micro"
+
+
+def short_labels(paths):
+    """File names without folder and ending, or the whole paths where those would coincide."""
+    stems = [Path(path).stem for path in paths]
+    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+
+
+def load(paths):
+    """Results of all the files; raises InputError at the first thing that is not as docs/results.md says."""
+    frames = [name for name in Results.__dataclass_fields__ if name != "sources"]
+    rows = {name: [] for name in frames}
+    nodes = [read_json(path) for path in paths]
+    sources = []
+    for path, label, node in zip(paths, short_labels(paths), nodes):
+        context = node.at("context").object()
+        sources.append(Source(str(path), label, kind_of(node), context))
+    names = [node.at("replay").at("trace").at("name").text() if source.kind == "replay" else source.kind
+             for source, node in zip(sources, nodes)]
+    for source, node, name in zip(sources, nodes, names):
+        shared = names.count(name) > 1
+        if source.kind == "replay":
+            add_replay(rows, source, node.at("replay"), shared)
+        else:
+            add_benchmarks(rows, source, node.at("benchmarks"), shared)
+    return Results(sources=sources, **{name: pd.DataFrame(rows[name]) for name in frames})

@@ -1,0 +1,96 @@
+"""All results as one HTML page that needs nothing else: figures, tables, words and data inside."""
+
+import base64
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import jinja2
+
+from plots import style, summary, tables
+from plots.figures import FIGURES
+
+LARGEST_SVG = 300_000    # bytes; a larger figure is embedded as PNG
+LARGEST_DATA = 150_000   # bytes of CSV behind one figure; beyond that rows are thinned, and the page says so
+
+
+@dataclass
+class Picture:
+    """A figure in the page: its markup, and the data behind it as a link."""
+    name: str
+    anchor: str
+    title: str
+    caption: str
+    markup: str
+    data_uri: str
+    data_note: str
+    command: str
+
+
+def markup(figure, anchor, title):
+    """The figure as inline SVG, or as PNG where SVG would be too large."""
+    svg = style.picture(figure, "svg")
+    if len(svg) <= LARGEST_SVG:
+        return style.inline_svg(svg, anchor, escape(title, quote=True))
+    data = base64.b64encode(style.picture(figure, "png")).decode()
+    return f'<img alt="{escape(title, quote=True)}" src="data:image/png;base64,{data}">'
+
+
+def data_link(frame):
+    """(data: URI of the frame as CSV, note): large frames keep every n-th row."""
+    text = frame.to_csv(index=False, float_format="%.10g")
+    step = -(-len(text) // LARGEST_DATA)
+    note = ""
+    if step > 1:
+        text = frame.iloc[::step].to_csv(index=False, float_format="%.10g")
+        note = f"every {step}th row of {len(frame):,}; all of it is in the result file"
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode(), note
+
+
+def picture(spec, results, trace, number, paths):
+    """One figure of the page, or None if the files have nothing for it."""
+    frame = spec.frame(results)
+    if frame.empty:
+        return None
+    anchor = f"{spec.name}-{number}"
+    title = f"{spec.title}: {trace}" if trace else spec.title
+    command = " ".join(["python3 -m plots draw", spec.name, *paths, *(["--trace", trace] if trace else []),
+                        "-o", f"{spec.name}.svg"])
+    uri, note = data_link(frame)
+    return Picture(spec.name, anchor, spec.title, spec.caption, markup(spec.draw(frame), anchor, title), uri, note, command)
+
+
+def section(results, trace, number, paths):
+    """Everything about one trace, as the template wants it."""
+    one = results.of_trace(trace)
+    pictures = [picture(spec, one, trace, number, paths) for spec in FIGURES.values() if spec.of_trace]
+    return {"trace": trace, "number": number, "statements": summary.replay_statements(one),
+            "tables": [tables.overview(one), tables.latency(one)], "paths": tables.path_counts(one),
+            "pictures": [each for each in pictures if each], "events": tables.traces(one)}
+
+
+def extras(results, paths):
+    """Sections of peers and of micro benchmarks."""
+    found = []
+    for name, title in (("peers", "Pairs against other allocators"), ("micro", "Micro benchmarks")):
+        drawn = picture(FIGURES[name], results, "", 0, paths)
+        if drawn:
+            frame = FIGURES[name].frame(results)
+            found.append({"name": name, "title": title, "pictures": [drawn],
+                          "statements": summary.peers_statements(frame) if name == "peers" else [],
+                          "tables": [tables.pairs(frame)] if name == "peers" else []})
+    return found
+
+
+def build(results, title="Kernel memory allocators compared"):
+    """The page as text."""
+    paths = [Path(source.path).name for source in results.sources]
+    traces = results.trace_names()
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("report.html.j2").render(
+        title=title, sources=results.sources, warnings=summary.warnings(results.sources),
+        sections=[section(results, trace, i + 1, paths) for i, trace in enumerate(traces)],
+        extras=extras(results, paths), environment=tables.environment(results.sources),
+        report_command=" ".join(["python3 -m plots report", *paths, "-o report.html"]),
+        commands=[(source.label, source.context.get("command", "")) for source in results.sources])

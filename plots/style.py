@@ -1,0 +1,171 @@
+"""One look for all figures: the same allocator has the same colour, marker and dash everywhere.
+
+The colours of the models are those of Okabe and Ito, which people with any of the common deficiencies of colour
+vision tell apart; the mallocs, which are compared with them, have darker ones. Marker and dash say the same once
+more, for grey prints. A name that is not in the table gets a look by its hash: the same in every run.
+"""
+
+import functools
+import io
+import os
+import re
+import zlib
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from plots import units
+from plots.load import InputError
+
+SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2))
+LOOKS = {  # colour, marker, dash
+    "slub": ("#0072B2", "o", SOLID),
+    "slab": ("#E69F00", "s", SOLID),
+    "slob": ("#009E73", "^", SOLID),
+    "slub-sheaves": ("#56B4E9", "D", DASHED),
+    "buddy": ("#D55E00", "o", SOLID),
+    "vmalloc": ("#CC79A7", "v", SOLID),
+    "malloc": ("#000000", "X", DASHED),
+    "glibc": ("#000000", "X", DASHED),  # libc malloc by its other name
+    "jemalloc": ("#882255", "P", DASHED),
+    "mimalloc": ("#8A8A00", "<", DASH_DOT),
+    "tcmalloc": ("#332288", ">", DOTTED),
+    "floor": ("#767676", "_", DOTTED),
+}
+SPARE_COLOURS = ("#117733", "#AA4499", "#6699CC", "#AA4466", "#994F00", "#44AA99")
+SPARE_MARKERS = ("h", "p", "*", "d", "8", "H")
+RC = {
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"], "font.size": 10,
+    "axes.titlesize": 10.5, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 10,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "axes.edgecolor": "#555555", "grid.color": "#dddddd", "grid.linewidth": 0.7, "lines.linewidth": 1.8,
+    "legend.frameon": False, "legend.fontsize": 10, "figure.dpi": 100, "savefig.dpi": 144,
+    "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
+}
+WIDTH = 9.0  # inches: what a page of the report has room for
+
+
+def base_name(label):
+    """The allocator in a label such as `slub (before)`."""
+    return label.split(" ")[0]
+
+
+def look(label):
+    """(colour, marker, dash) of an allocator, by its name alone."""
+    name = base_name(label)
+    number = zlib.crc32(name.encode())
+    return LOOKS.get(name) or (SPARE_COLOURS[number % 6], SPARE_MARKERS[number // 6 % 6],
+                               (SOLID, DASHED, DASH_DOT)[number // 36 % 3])
+
+
+def looks(labels):
+    """{label: {color, marker, linestyle}}; a second file's line of the same allocator differs by its dash."""
+    result, used = {}, {}
+    for label in labels:
+        colour, marker, dash = look(label)
+        turn = used.get(base_name(label), 0)
+        used[base_name(label)] = turn + 1
+        result[label] = {"color": colour, "marker": marker,
+                         "linestyle": dash if turn == 0 else (DASHED, DOTTED, DASH_DOT, SOLID)[(turn - 1) % 4]}
+    return result
+
+
+def styled(draw):
+    """Decorates a figure function: everything inside is drawn in this style."""
+    @functools.wraps(draw)
+    def inside(*args, **kwargs):
+        with matplotlib.rc_context(RC):
+            return draw(*args, **kwargs)
+    return inside
+
+
+def panels(rows, columns, panel_height, legend_rows=1, **options):
+    """(figure, axes as a list of lists) with room for a legend above all panels.
+
+    `panel_height` in inches; `options` go to Figure.subplots.
+    """
+    head = 0.12 + 0.24 * legend_rows
+    height = head + rows * panel_height
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head / height), w_pad=0.08, h_pad=0.06)
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def legend_above(figure, handles, columns=7):
+    """One legend above all panels, outside of the data."""
+    if handles:
+        figure.legend(handles=handles, loc="upper center", ncol=min(len(handles), columns),
+                      borderaxespad=0.3, handlelength=2.6, columnspacing=1.6)
+
+
+def handles_of(labels):
+    """Legend entries of allocators."""
+    return [Line2D([], [], label=label, markersize=6, **options) for label, options in looks(labels).items()]
+
+
+def grid_of(count, widest=3):
+    """(rows, columns) for so many panels."""
+    columns = min(count, widest) if count != 4 else 2
+    return -(-count // columns), columns
+
+
+def unit_axis(axis, text):
+    """Labels of a linear axis by one of the functions of units."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def log_axis(axis, text, decades):
+    """A log axis with labels such as `10 ns`, no labels between decades, none left out unless there are many."""
+    axis.set_major_locator(LogLocator(base=10, numticks=decades))
+    axis.set_minor_locator(NullLocator() if decades > 12 else LogLocator(base=10, subs=range(2, 10), numticks=99))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
+
+
+def ramp(name):
+    """A map of matplotlib's from light to dark without its palest part; white stands for "none" below it."""
+    part = colormaps[name](np.linspace(0.14, 1, 256))
+    return ListedColormap(part).with_extremes(under="white", bad="#eeeeee")
+
+
+@styled
+def picture(figure, form):
+    """The figure as bytes of an "svg" or "png" file, the same in every run."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, metadata={"Date": None, "Creator": None} if form == "svg"
+                   else {"Software": None})
+    return buffer.getvalue()
+
+
+def inline_svg(data, prefix, title):
+    """An SVG file as an element of an HTML page: named for screen readers, ids unique by `prefix`."""
+    text = data.decode()
+    text = text[text.index("<svg"):]
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
+    referred = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in referred else "", text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    width = re.search(r'<svg[^>]*? width="([\d.]+)pt"', text)[1]
+    text = re.sub(r'(<svg[^>]*?) height="[\d.]+pt"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) width="[\d.]+pt"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{title}" style="max-width:{float(width):.0f}pt"', 1)
+
+
+def write(path, data):
+    """Bytes to a file: under a temporary name first, so that nobody finds half a file."""
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise InputError(f"{path}: expected a file to write, found something else")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        raise InputError(f"{path}: expected a place to write: {error.strerror}") from None

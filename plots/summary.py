@@ -1,0 +1,187 @@
+"""The comparison in words. Nothing is said that the numbers do not support.
+
+Who is ahead is claimed from repetitions alone, and only if the confidence interval of the ratio of medians leaves out
+1 (plots/intervals.py). The leader is compared with every other one, so the level of the single intervals is raised:
+all claims of one comparison hold together with 95 %. Memory, counts and fragmentation are the same in every run and
+need no interval. Latencies are told as they were seen, without a claim.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from plots import intervals, tables, units
+
+COSTLY_ORDER = 3  # from this order on Linux calls a request costly and may refuse it (PAGE_ALLOC_COSTLY_ORDER is 3)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One sentence or two; `kind` is claim (supported), open (not decided), fact, or warning."""
+    kind: str
+    text: str
+
+
+def compare(groups, faster_is, what):
+    """Statements about the leader against each other one; `groups`: label to figures of the repetitions.
+
+    `faster_is` is "more" (throughput) or "less" (time).
+    """
+    if len(groups) < 2:
+        return []
+    sign = 1 if faster_is == "more" else -1
+    ranked = sorted(groups, key=lambda label: -sign * np.median(groups[label]))
+    level = 1 - (1 - intervals.LEVEL) / (len(ranked) - 1)
+    return [pair(ranked[0], other, groups, sign, level, what) for other in ranked[1:]]
+
+
+def pair(leader, other, groups, sign, level, what):
+    first, second = (groups[leader], groups[other])[::sign]
+    ratio = intervals.ratio_interval(first, second, level)
+    counts = f"{len(groups[leader])} and {len(groups[other])} repetitions"
+    if not np.isfinite(ratio.high):
+        return Statement("open", f"{what}: {leader} and {other} cannot be ranked; a claim needs at least two repetitions of "
+                                 f"each ({counts}; ratio {units.ratio_text(ratio.estimate)}).")
+    bounds = f"95 % interval {units.ratio_text(ratio.low)} to {units.ratio_text(ratio.high)}, {counts}"
+    if ratio.above(1.0):
+        return Statement("claim", f"{what}: {leader} is ahead of {other}, {units.ratio_text(ratio.estimate)} times as fast "
+                                  f"({bounds}).")
+    return Statement("open", f"{what}: between {leader} and {other} there is no difference that these repetitions support "
+                             f"(ratio {units.ratio_text(ratio.estimate)}, {bounds}).")
+
+
+def replay_statements(results):
+    """Statements about one trace (Results.of_trace)."""
+    said = []
+    for layer in results.allocators.layer.unique():
+        data = results.throughput
+        data = data[data.layer == layer] if len(data) else data
+        groups = {label: group.ops_per_second.to_numpy() for label, group in data.groupby("label", sort=False)} \
+            if len(data) else {}
+        said += [Statement("fact", f"The {layer} layer was replayed on {listed(of_layer(results.allocators, layer))}.")]
+        said += compare(groups, "more", f"Throughput, {layer}")
+    return said + latency_statements(results) + memory_statements(results) + failure_statements(results) \
+        + fragmentation_statements(results) + check_statements(results)
+
+
+def of_layer(data, layer):
+    return list(dict.fromkeys(data[data.layer == layer].label))
+
+
+def listed(words):
+    words = [str(word) for word in words]
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def latency_statements(results):
+    """For the most frequent operation of each layer: median and one in a thousand, as seen."""
+    said = []
+    for _, data in results.latency.groupby("layer", sort=False) if len(results.latency) else ():
+        operation = data.groupby("operation", sort=False)["count"].sum().idxmax()
+        rows = data[data.operation == operation].to_dict("records")
+        seen = listed(f"{units.nanoseconds_text(row['p50'])} and {units.nanoseconds_text(row['p99_9'])} with {row['label']}"
+                      for row in rows)
+        said.append(Statement("fact", f"Latency of {operation}, the most frequent operation: half took at most, and one in a "
+                                      f"thousand more than, {seen}."))
+    return said
+
+
+def memory_statements(results):
+    said = []
+    for label, at in tables.peaks(results).items():
+        if np.isfinite(at["held_bytes"]) and at["requested_bytes"]:
+            said.append(Statement("fact", f"Memory: at its peak {label} held {units.bytes_text(at['held_bytes'])} while "
+                                          f"{units.bytes_text(at['requested_bytes'])} were requested "
+                                          f"({units.ratio_text(at['overhead'])} times)."))
+    return said
+
+
+def failure_statements(results):
+    said = []
+    allocations = results.paths[results.paths.direction == "allocations"].groupby("label")["count"].sum() \
+        if len(results.paths) else {}
+    for row in results.allocators.itertuples():
+        if row.failures:
+            asked = allocations.get(row.label, float("nan"))
+            share = f" of {units.count_text(asked)} ({units.percent_text(row.failures / asked)})" if asked > 0 else ""
+            said.append(Statement("warning", f"{row.label}: {units.count_text(row.failures)} allocations{share} failed."))
+    return said + costly_statements(results)
+
+
+def costly_statements(results):
+    """Failures among requests of order 3 and more, where the names of the operations tell the order."""
+    said = []
+    data = results.path_cost
+    if data.empty:
+        return said
+    orders = data.operation.map(order_of)
+    costly = data[(orders >= COSTLY_ORDER) & ~data.operation.str.contains("free")]
+    for label, group in costly.groupby("label", sort=False):
+        failed, asked = group[group.path == "failed"]["count"].sum(), group["count"].sum()
+        said.append(Statement("fact", f"{label}: {units.count_text(failed)} of {units.count_text(asked)} requests of order "
+                                      f"{COSTLY_ORDER} and more failed ({units.percent_text(failed / asked)})."))
+    return said
+
+
+def order_of(operation):
+    found = re.search(r"order[ _=:]*(\d+)", operation)
+    return int(found[1]) if found else -1
+
+
+def fragmentation_statements(results):
+    said = []
+    for label, last in tables.at_end(results).items():
+        shares = {order: last.unusable_index.get(order) for order in (COSTLY_ORDER, 9)}
+        if all(share is not None and np.isfinite(share) for share in shares.values()):
+            said.append(Statement("fact", f"Fragmentation at the end, {label}: of the free memory "
+                                          f"{units.percent_text(shares[3] / 1000)} is useless for a request of order 3 and "
+                                          f"{units.percent_text(shares[9] / 1000)} for one of order 9 (2 MiB)."))
+    return said
+
+
+def check_statements(results):
+    said = []
+    for row in results.allocators.itertuples():
+        if tables.violation_text(row.violation) != "none":
+            said.append(Statement("warning", f"{row.label} broke a law: {tables.violation_text(row.violation)}. "
+                                             "Its figures mean nothing until that is mended."))
+    checked = results.allocators[results.allocators.checks > 0]
+    if len(checked):
+        counts = listed(f"{row.label} {units.count_text(row.checks)} times" for row in checked.itertuples())
+        clean = all(tables.violation_text(value) == "none" for value in checked.violation)
+        said.append(Statement("fact", f"Everything was recounted and checked: {counts}"
+                                      f"{'; no law was found broken.' if clean else '.'}"))
+    return said
+
+
+def peers_statements(data):
+    """Statements about the pairs: who is ahead in each work and size, the floor apart."""
+    said = []
+    for (work, size), group in data.groupby(["work", "size"], sort=False) if len(data) else ():
+        times = {label: rows.ns.to_numpy() for label, rows in group.groupby("label", sort=False)
+                 if label.split(" ")[0] != "floor"}
+        said += compare(times, "less", f"{work}/{size}")
+    return said
+
+
+def warnings(sources):
+    """What in the environment casts doubt on the figures."""
+    said = []
+    for source in sources:
+        context = source.context
+        doubts = []
+        if context.get("checks"):
+            doubts.append(f"checks are enabled ({tables.flat_context(context)['checks']})")
+        if str(context.get("build_type", "Release")).lower() not in ("release", "relwithdebinfo"):
+            doubts.append(f"the build type is {context['build_type']}")
+        if context.get("cpu_scaling_enabled") is True:
+            doubts.append("the CPU changes its frequency")
+        said += [Statement("warning", f"{source.label}: {doubt}; times are not to be relied on.") for doubt in doubts]
+    kinds = {key: {str(source.context.get(key)) for source in sources if source.context.get(key)}
+             for key in ("cpu", "kernel", "compiler", "flags")}
+    differing = [key for key, values in kinds.items() if len(values) > 1]
+    if differing:
+        said.append(Statement("warning", f"The files differ in {listed(differing)}: differences between them are not those "
+                                         "of the allocators alone."))
+    return said

@@ -1,0 +1,138 @@
+"""The comparison as numbers: what the tables of the report show. Cells are text; the raw figures stay in the frames."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from plots import units
+from plots.load import MEMORY, PERCENTILES, PER_ORDER
+
+
+@dataclass
+class Table:
+    """Head and rows of text; the first cell of each row names it. `marked` holds (row, column) of warnings."""
+    caption: str
+    head: list
+    rows: list
+    marked: set = field(default_factory=set)
+
+
+def peak(line):
+    """The row of a timeline in which most is held (or most was requested where held is not known), or None."""
+    for column in ("held_bytes", "handed_out_bytes", "requested_bytes"):
+        if len(line) and line[column].notna().any():
+            return line.loc[line[column].idxmax()]
+    return None
+
+
+def peaks(results):
+    """By label: the four of load.MEMORY at the moment when most is held, and overhead = held / requested there."""
+    rows = {}
+    for label, line in results.timeline.groupby("label", sort=False) if len(results.timeline) else ():
+        row = peak(line)
+        if row is not None:
+            rows[label] = {name: row[name] for name in MEMORY}
+            rows[label]["overhead"] = row.held_bytes / row.requested_bytes if row.requested_bytes else float("nan")
+    return rows
+
+
+def violation_text(value):
+    """The member `violation` in a line: null, a text, or an object with the law and what was found."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return "none"
+    return " ".join(str(part) for part in value.values()) if isinstance(value, dict) else str(value)
+
+
+def overview(results):
+    """One row per allocator: throughput, memory at its peak, failures, checks."""
+    head = ["allocator", "layer", "follows", "operations", "throughput, median", "held at its peak", "requested then",
+            "held / requested", "metadata then", "descriptor bytes per frame", "failures", "times checked", "violation"]
+    medians = results.throughput.groupby("label").ops_per_second.median() if len(results.throughput) else {}
+    memory, rows, marked = peaks(results), [], set()
+    for row in results.allocators.itertuples():
+        at_peak = memory.get(row.label, {})
+        frame_bytes = "–" if pd.isna(row.bytes_per_frame) else units.significant(row.bytes_per_frame)
+        rows.append([row.label, row.layer, row.follows or "–", units.count_text(row.operations),
+                     units.rate_text(medians.get(row.label)), units.bytes_text(at_peak.get("held_bytes")),
+                     units.bytes_text(at_peak.get("requested_bytes")), units.ratio_text(at_peak.get("overhead")),
+                     units.bytes_text(at_peak.get("metadata_bytes")), frame_bytes, units.count_text(row.failures),
+                     units.count_text(row.checks), violation_text(row.violation)])
+        marked |= {(len(rows) - 1, column) for column in (10, 12) if rows[-1][column] not in ("0", "none")}
+    return Table("Each allocator in one line; memory is taken at the moment when it held most", head, rows, marked)
+
+
+def latency(results):
+    """One row per operation kind and allocator."""
+    head = ["operation", "allocator", "operations", "mean", *(name.replace("_", ".") for name in PERCENTILES)]
+    data = results.latency
+    rows = [latency_row(operation, row) for operation in (data.operation.unique() if len(data) else ())
+            for row in data[data.operation == operation].to_dict("records")]
+    return Table("Latency of one operation, the cost of the timer subtracted; p99.9: one in a thousand took longer",
+                 head, rows)
+
+
+def latency_row(operation, row):
+    return [operation, row["label"], units.count_text(row["count"]), units.nanoseconds_text(row["mean"]),
+            *(units.nanoseconds_text(row[name]) for name in PERCENTILES)]
+
+
+def path_counts(results):
+    """Exact counts behind the bars of the figure of the paths."""
+    data = results.paths[results.paths["count"] > 0] if len(results.paths) else results.paths
+    rows = [[row["label"], row["direction"], row["path"].replace("_", " "), units.count_text(row["count"])]
+            for row in data.to_dict("records")]
+    return Table("Operations by path, exact counts", ["allocator", "direction", "path", "operations"], rows)
+
+
+def pairs(data):
+    """Medians of `kmemlab peers`: one row per work, size and allocator."""
+    rows = []
+    for (work, size, label), group in data.groupby(["work", "size", "label"], sort=False):
+        rows.append([f"{work}/{size}", label, str(len(group)), units.nanoseconds_text(group.ns.median()),
+                     units.nanoseconds_text(group.ns.min()), units.nanoseconds_text(group.ns.max()),
+                     units.ratio_text(group.ratio.median())])
+    return Table("Cost of a pair of one allocation and one free",
+                 ["work/size", "allocator", "repetitions", "median", "fastest", "slowest", "times the floor"], rows)
+
+
+def flat_context(context):
+    """A context with its tunables as members of their own and lists as text."""
+    flat = {key: value for key, value in context.items() if key not in ("tunables", "caches")}
+    flat.update({f"tunable {key}": value for key, value in (context.get("tunables") or {}).items()})
+    return {key: "none" if value in ([], "") else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            for key, value in flat.items()}
+
+
+EXPECTED_TO_DIFFER = {"date", "load_avg", "command", "executable"}
+
+
+def environment(sources):
+    """One row per member of the contexts, one column per file; rows that differ between files are marked."""
+    contexts = [flat_context(source.context) for source in sources]
+    rows, marked = [], set()
+    for key in dict.fromkeys(key for context in contexts for key in context):
+        cells = [context.get(key, "–") for context in contexts]
+        known = {cell for cell in cells if cell != "–"}
+        if len(known) > 1 and key not in EXPECTED_TO_DIFFER:
+            marked |= {(len(rows), column + 1) for column in range(len(cells))}
+            key = f"{key} (differs)"
+        rows.append([key, *cells])
+    return Table("Where and how it was measured; what differs between the files is marked",
+                 ["member", *(source.label for source in sources)], rows, marked)
+
+
+def traces(results):
+    """What was replayed, and what of it could not be matched."""
+    rows = [[str(row.pop("source")), *(str(value) for value in row.values())] for row in results.traces.to_dict("records")]
+    head = ["file", *(name.replace("_", " ") for name in results.traces.columns if name != "source")]
+    return Table("The trace: events of the kernel, and those which could not be matched", head, rows)
+
+
+def at_end(results):
+    """By label: {order: unusable share} and {order: fragmentation index} at the last moment."""
+    rows = {}
+    for label, group in results.orders.groupby("label", sort=False) if len(results.orders) else ():
+        last = group[group.operation == group.operation.max()].drop_duplicates("order", keep="last")
+        rows[label] = last.set_index("order")[list(PER_ORDER)]
+    return rows
