@@ -1,0 +1,152 @@
+#include "bench/peers/contestant.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "allocators/contract/registry.hpp"
+#include "bench/peers/calls.hpp"
+#include "bench/peers/works.hpp"
+
+namespace kmemlab::peers {
+
+void* floor_take(FreeList& list) {
+    FreeList::Node* node = list.head;
+    if (node != nullptr) list.head = node->next;
+    return node;
+}
+
+void floor_put(FreeList& list, void* p) {
+    auto* node = static_cast<FreeList::Node*>(p);
+    node->next = list.head;
+    list.head = node;
+}
+
+namespace {
+
+constexpr std::array<std::size_t, 10> sizes{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+constexpr std::array<std::pair<std::string_view, Sequence>, 3> batch_works{
+    {{"batch256-lifo", Sequence::lifo},
+     {"batch256-fifo", Sequence::fifo},
+     {"batch256-random", Sequence::random}}};
+
+/// A contest over any call type; `owner` keeps alive what the calls need.
+template <class Call, class Owner>
+class PairContest final : public Contest {
+  public:
+    PairContest(std::string name, Call call, std::size_t size, Owner owner)
+        : name_{std::move(name)}, call_{call}, size_{size}, owner_{std::move(owner)} {}
+    [[nodiscard]] const std::string& name() const override { return name_; }
+    void run(std::size_t count) override { pairs(call_, count); }
+    [[nodiscard]] std::string verify() override { return verified(call_, size_); }
+
+  private:
+    std::string name_;
+    Call call_;
+    std::size_t size_;
+    Owner owner_;
+};
+
+template <class Call, class Owner>
+class BatchContest final : public Contest {
+  public:
+    BatchContest(std::string name, Call call, std::size_t size, Sequence sequence, Owner owner)
+        : name_{std::move(name)},
+          call_{call},
+          size_{size},
+          order_{positions(sequence)},
+          owner_{std::move(owner)} {}
+    [[nodiscard]] const std::string& name() const override { return name_; }
+    void run(std::size_t count) override { batches(call_, order_, count); }
+    [[nodiscard]] std::string verify() override { return verified(call_, size_); }
+
+  private:
+    std::string name_;
+    Call call_;
+    std::size_t size_;
+    std::array<std::uint16_t, batch_objects> order_;
+    Owner owner_;
+};
+
+template <class Call, class Owner>
+void add_pair(Contests& contests, std::size_t size, std::string_view who, Call call, const Owner& owner) {
+    contests.push_back(
+        std::make_unique<PairContest<Call, Owner>>(fmt::format("pair/{}/{}", size, who), call, size, owner));
+}
+
+template <class Call, class Owner>
+void add_batches(Contests& contests, std::size_t size, std::string_view who, Call call, const Owner& owner) {
+    for (const auto& [work, sequence] : batch_works) {
+        contests.push_back(std::make_unique<BatchContest<Call, Owner>>(
+            fmt::format("{}/{}/{}", work, size, who), call, size, sequence, owner));
+    }
+}
+
+/// Enough objects of 64 bytes for a batch, and the list of those that are free.
+struct Floor {
+    static constexpr std::size_t object_bytes = 64;
+    struct alignas(object_bytes) Object {
+        std::array<std::byte, object_bytes> bytes;
+    };
+    std::array<Object, batch_objects> objects;
+    FreeList list;
+};
+
+void add_floor(Contests& contests) {
+    auto floor = std::make_shared<Floor>();
+    for (auto& object : floor->objects) floor_put(floor->list, &object);
+    add_pair(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
+    add_batches(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
+}
+
+constexpr std::size_t batch_size = 64;
+
+void add_library(Contests& contests, const PeerLibrary& library) {
+    if (!library.absent.empty()) return;
+    const std::shared_ptr<void> nothing;
+    for (const std::size_t size : sizes) {
+        add_pair(contests, size, library.name, MallocCall{library, size}, nothing);
+    }
+    add_batches(contests, batch_size, library.name, MallocCall{library, batch_size}, nothing);
+    add_batches(contests, page_size, library.name, MallocCall{library, page_size}, nothing);
+}
+
+template <class M>
+void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
+    const std::string kmalloc_name = fmt::format("{}-kmalloc", M::info.name);
+    for (const std::size_t size : sizes) {
+        auto* cache = model->kmem_cache_create({.name = fmt::format("peers-{}", size), .size = size});
+        if (cache == nullptr) throw UsageError::of("peers: {} cannot make a cache", M::info.name);
+        const CacheCall<M> call{*model, *cache};
+        add_pair(contests, size, M::info.name, call, model);
+        add_pair(contests, size, kmalloc_name, KmallocCall<M>{*model, size}, model);
+        if (size == batch_size) add_batches(contests, size, M::info.name, call, model);
+    }
+}
+
+template <class M>
+void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
+    const PagesCall<M> call{*model, Order{0}};
+    add_pair(contests, page_size, M::info.name, call, model);
+    add_batches(contests, page_size, M::info.name, call, model);
+}
+
+}  // namespace
+
+Contests all_contests(std::span<const PeerLibrary> libraries) {
+    Contests contests;
+    add_floor(contests);
+    for (const PeerLibrary& library : libraries) add_library(contests, library);
+    for_each_model([&]<class M>() {
+        if constexpr (M::info.capabilities.object_caches) {
+            add_caches(contests, std::make_shared<M>(typename M::Config{}));
+        } else if constexpr (M::info.capabilities.pages) {
+            add_pages(contests, std::make_shared<M>(typename M::Config{}));
+        }
+    });
+    return contests;
+}
+
+}  // namespace kmemlab::peers

@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "allocators/contract/registry.hpp"
+#include "bench/measure/summary.hpp"
+#include "bench/peers/peers.hpp"
+
+namespace kmemlab::peers {
+namespace {
+
+constexpr std::array<std::string_view, 3> best_mallocs{"jemalloc", "mimalloc", "tcmalloc"};
+
+struct NameParts {
+    std::string work_and_size;
+    std::string who;
+};
+
+NameParts parts(const std::string& name) {
+    const auto slash = name.rfind('/');
+    return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+std::optional<double> median_of(const std::vector<Row>& rows, const std::string& name) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.name == name; });
+    if (found == rows.end() || found->nanoseconds.empty()) return {};
+    return median(found->nanoseconds);
+}
+
+/// The least median of the mallocs that are known to be fast.
+std::optional<double> best_peer(const std::vector<Row>& rows, const std::string& work_and_size) {
+    std::optional<double> best;
+    for (const auto who : best_mallocs) {
+        const auto ns = median_of(rows, fmt::format("{}/{}", work_and_size, who));
+        if (ns && (!best || *ns < *best)) best = ns;
+    }
+    return best;
+}
+
+std::string ratio(double value, std::optional<double> base) {
+    return base && *base > 0 ? fmt::format("{:.2f}", value / *base) : "-";
+}
+
+std::string bar(const std::vector<Row>& rows, const std::string& ours, double limit) {
+    const auto mine = median_of(rows, ours);
+    const auto best = best_peer(rows, "pair/64");
+    if (!mine || !best) return {};
+    const double found = *mine / *best;
+    return fmt::format("{} / best malloc of pair/64: {:.2f}, at most {:.2f} wanted: {}\n", ours, found, limit,
+                       found <= limit ? "met" : "missed");
+}
+
+Json iteration_row(const Row& row, std::size_t repetition) {
+    const double ns = row.nanoseconds[repetition];
+    return {{"name", row.name},
+            {"run_name", row.name},
+            {"run_type", "iteration"},
+            {"repetitions", row.nanoseconds.size()},
+            {"repetition_index", repetition},
+            {"threads", 1},
+            {"iterations", row.iterations},
+            {"real_time", ns},
+            {"cpu_time", row.cpu_nanoseconds[repetition]},
+            {"time_unit", "ns"},
+            {"items_per_second", ns > 0 ? 1e9 / ns : 0.0}};
+}
+
+Json library_facts(const PeerLibrary& library) {
+    return {{"name", library.name},
+            {"file", library.file.empty() ? Json(nullptr) : Json(library.file)},
+            {"absent", library.absent.empty() ? Json(nullptr) : Json(library.absent)}};
+}
+
+Json summary(const std::vector<Row>& rows, const Row& row) {
+    const auto [work_and_size, who] = parts(row.name);
+    const double middle = median(row.nanoseconds);
+    const auto against = [&](std::optional<double> base) {
+        return base && *base > 0 ? Json(middle / *base) : Json(nullptr);
+    };
+    return {{"name", row.name},
+            {"median_ns", middle},
+            {"spread_percent", spread_percent(row.nanoseconds)},
+            {"against_floor", against(median_of(rows, "pair/64/floor"))},
+            {"against_best_peer", against(best_peer(rows, work_and_size))}};
+}
+
+std::vector<Setting> tunables_in_use() {
+    std::vector<Setting> settings;
+    for (const std::string& name : model_names()) {
+        for (const TunableValue& tunable : tunables_of(name))
+            settings.push_back({tunable.key, tunable.value});
+    }
+    return settings;
+}
+
+}  // namespace
+
+std::string table(const std::vector<Row>& rows) {
+    std::string text = fmt::format("{:<36} {:>9} {:>8} {:>8} {:>10}\n", "work/size/allocator", "ns", "spread",
+                                   "/ floor", "/ best peer");
+    const auto floor = median_of(rows, "pair/64/floor");
+    for (const Row& row : rows) {
+        const double middle = median(row.nanoseconds);
+        text += fmt::format("{:<36} {:>9.2f} {:>7.1f}% {:>8} {:>10}\n", row.name, middle,
+                            spread_percent(row.nanoseconds), ratio(middle, floor),
+                            ratio(middle, best_peer(rows, parts(row.name).work_and_size)));
+    }
+    return text;
+}
+
+std::string bars(const std::vector<Row>& rows) {
+    return bar(rows, "pair/64/slub", 0.5) + bar(rows, "pair/4096/buddy", 1.0);
+}
+
+Json to_json(const std::vector<Row>& rows, std::span<const PeerLibrary> libraries,
+             const std::string& command) {
+    Json benchmarks = Json::array();
+    Json summaries = Json::array();
+    for (const Row& row : rows) {
+        for (std::size_t i = 0; i < row.nanoseconds.size(); ++i) benchmarks.push_back(iteration_row(row, i));
+        summaries.push_back(summary(rows, row));
+    }
+    Json facts = Json::array();
+    for (const PeerLibrary& library : libraries) facts.push_back(library_facts(library));
+    return {{"context", context(command, tunables_in_use())},
+            {"benchmarks", benchmarks},
+            {"peers", {{"libraries", facts}, {"rows", summaries}}}};
+}
+
+}  // namespace kmemlab::peers
