@@ -16,14 +16,11 @@ die() {
     exit 2
 }
 
-# usage: prints the comment at the top of the running script.
-usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"; }
+# usage SCRIPT: prints the comment at its top.
+usage() { sed -n '1d; /^#/!q; s/^# \{0,1\}//p' "$1"; }
 
-# value OPTION [VALUE]: the value of an option, refused if it is missing.
-value() {
-    [[ $# -ge 2 && -n $2 ]] || die "$1 needs a value"
-    printf '%s' "$2"
-}
+# need_value OPTION [VALUE...]: refuses an option whose value is missing.
+need_value() { [[ $# -ge 2 && -n $2 ]] || die "$1 needs a value"; }
 
 # configure_and_build PRESET [TARGET...]: into build/PRESET, on all CPUs; says what it does in two lines.
 configure_and_build() {

@@ -26,7 +26,7 @@ class Gfp {
 
 // The kernel's names begin with two underscores, which C++ reserves for its implementation; no
 // implementation defines these, and a kernel programmer looks for exactly these.
-// NOLINTBEGIN(bugprone-reserved-identifier)
+// NOLINTBEGIN(bugprone-reserved-identifier): the names of the kernel
 inline constexpr Gfp __GFP_DMA{0x1};
 inline constexpr Gfp __GFP_HIGHMEM{0x2};
 inline constexpr Gfp __GFP_DMA32{0x4};
