@@ -57,7 +57,7 @@ json layers_json(const Trace& trace, const Summary& summary) {
             {"addresses_reused_without_free", trace.counts.addresses_reused_without_free[i]},
             {"never_freed", trace.counts.never_freed[i]},
             {"lifetime_operations", to_json(layer.lifetime_operations)},
-            {"lifetime_ns", to_json(layer.lifetime_ns)}};
+            {"lifetime_us", to_json(layer.lifetime_us)}};
     }
     return layers;
 }
@@ -229,8 +229,9 @@ class TextWriter {
         for (unsigned i = 0; i < layer_count; ++i) {
             const LayerSummary& layer = summary_.layers[i];
             if (layer.frees == 0) continue;
-            title(fmt::format("lifetimes of {}: operations, and time", to_string(static_cast<Layer>(i))));
-            write_two_histograms(layer.lifetime_operations, layer.lifetime_ns, layer.frees);
+            title(
+                fmt::format("lifetimes of {}: in operations, and in time", to_string(static_cast<Layer>(i))));
+            write_two_histograms(layer.lifetime_operations, layer.lifetime_us, layer.frees);
         }
     }
 
@@ -239,7 +240,7 @@ class TextWriter {
             if (left.count(i) == 0 && right.count(i) == 0) continue;
             const std::uint64_t lower = Log2Histogram::lower(i);
             line("  from {:>12}{:>10} {:>5.1f} %    from {:>8}{:>10} {:>5.1f} %", lower, left.count(i),
-                 percent(left.count(i), whole), format_ns(lower), right.count(i),
+                 percent(left.count(i), whole), i == 0 ? "0 us" : format_ns(lower * 1000), right.count(i),
                  percent(right.count(i), whole));
         }
     }

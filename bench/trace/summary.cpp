@@ -75,7 +75,7 @@ class Summarizer {
         const std::size_t born = born_[layer][operation.object()];
         ++of_layer.frees;
         of_layer.lifetime_operations.add(index - born);
-        of_layer.lifetime_ns.add(trace_.times[index] - trace_.times[born]);
+        of_layer.lifetime_us.add((trace_.times[index] - trace_.times[born]) / 1000);
         CpuSummary& cpu = summary_.cpus[operation.cpu().value()];
         ++cpu.frees;
         ++summary_.call_sites[operation.call_site()].frees;

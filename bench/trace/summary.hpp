@@ -33,7 +33,7 @@ struct LayerSummary {
     std::uint64_t cross_cpu_frees = 0;  ///< freed on another CPU than allocated
     std::uint64_t peak_live = 0;
     Log2Histogram lifetime_operations;  ///< from allocation to free, operations of all layers
-    Log2Histogram lifetime_ns;
+    Log2Histogram lifetime_us;          ///< the same in microseconds, as kernels print times
 };
 
 struct CacheSummary {
