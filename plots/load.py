@@ -35,6 +35,7 @@ class Source:
     label: str
     kind: str
     context: dict
+    notes: list = field(default_factory=list)  # what the file says could not be measured
 
 
 @dataclass
@@ -220,8 +221,15 @@ def kind_of(node):
     rows = [row.at("name").text() for row in node.at("benchmarks").items()]
     if not rows:
         node.at("benchmarks").fail("at least one row or a member `replay`")
-    command = str(node.at("context").value.get("command", ""))
-    return "peers" if " peers" in command or any(name.endswith("/floor") for name in rows) else "micro"
+    return "peers" if node.at("peers").value is not None or any(name.endswith("/floor") for name in rows) else "micro"
+
+
+def absent_libraries(node):
+    """Lines about the libraries that `kmemlab peers` wanted to measure and did not find."""
+    if node.at("peers").value is None:
+        return []
+    return [f"{library.at('name').text()} was not measured: {library.value['absent']}."
+            for library in node.at("peers").at("libraries").items() if library.object().get("absent")]
 
 
 def short_labels(paths):
@@ -238,7 +246,7 @@ def load(paths):
     sources = []
     for path, label, node in zip(paths, short_labels(paths), nodes):
         context = node.at("context").object()
-        sources.append(Source(str(path), label, kind_of(node), context))
+        sources.append(Source(str(path), label, kind_of(node), context, absent_libraries(node)))
     names = [node.at("replay").at("trace").at("name").text() if source.kind == "replay" else source.kind
              for source, node in zip(sources, nodes)]
     for source, node, name in zip(sources, nodes, names):

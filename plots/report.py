@@ -77,7 +77,8 @@ def extras(results, paths):
         if drawn:
             frame = FIGURES[name].frame(results)
             found.append({"name": name, "title": title, "pictures": [drawn],
-                          "statements": summary.peers_statements(frame) if name == "peers" else [],
+                          "statements": summary.peers_statements(
+                              frame, [note for source in results.sources for note in source.notes]) if name == "peers" else [],
                           "tables": [tables.pairs(frame)] if name == "peers" else []})
     return found
 

@@ -48,6 +48,7 @@ RC = {
     "legend.frameon": False, "legend.fontsize": 10, "figure.dpi": 100, "savefig.dpi": 144,
     "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
 }
+KMALLOC = "-kmalloc"  # a model by its kmalloc instead of a cache: the same allocator
 WIDTH = 9.0  # inches: what a page of the report has room for
 
 
@@ -59,6 +60,9 @@ def base_name(label):
 def look(label):
     """(colour, marker, dash) of an allocator, by its name alone."""
     name = base_name(label)
+    if name.endswith(KMALLOC):
+        colour, marker, _ = look(name.removesuffix(KMALLOC))
+        return colour, marker, DASH_DOT
     number = zlib.crc32(name.encode())
     return LOOKS.get(name) or (SPARE_COLOURS[number % 6], SPARE_MARKERS[number // 6 % 6],
                                (SOLID, DASHED, DASH_DOT)[number // 36 % 3])
@@ -121,9 +125,9 @@ def unit_axis(axis, text):
 
 
 def log_axis(axis, text, decades):
-    """A log axis with labels such as `10 ns`, no labels between decades, none left out unless there are many."""
+    """A log axis with labels such as `10 ns` on at most so many decades, and small ticks at 2 and 5 between them."""
     axis.set_major_locator(LogLocator(base=10, numticks=decades))
-    axis.set_minor_locator(NullLocator() if decades > 12 else LogLocator(base=10, subs=range(2, 10), numticks=99))
+    axis.set_minor_locator(LogLocator(base=10, subs=(2, 5), numticks=99))
     axis.set_minor_formatter(NullFormatter())
     axis.set_major_formatter(FuncFormatter(lambda value, _: text(value)))
 
@@ -158,14 +162,15 @@ def inline_svg(data, prefix, title):
 
 
 def write(path, data):
-    """Bytes to a file: under a temporary name first, so that nobody finds half a file."""
+    """Bytes to a file: under a temporary name first, so that nobody finds half a file. Pipes are written straight."""
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise InputError(f"{path}: expected a file to write, found something else")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    straight = target.exists() and not target.is_file() and not target.is_dir()
+    temporary = target if straight else target.with_name(f".{target.name}.{os.getpid()}")
     try:
         temporary.write_bytes(data)
-        temporary.replace(target)
+        if not straight:
+            temporary.replace(target)
     except OSError as error:
-        temporary.unlink(missing_ok=True) if temporary.parent.is_dir() else None
+        if not straight and temporary.is_file():
+            temporary.unlink()
         raise InputError(f"{path}: expected a place to write: {error.strerror}") from None

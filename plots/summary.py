@@ -13,6 +13,7 @@ import numpy as np
 
 from plots import intervals, tables, units
 
+HUGE_ORDER = 9    # a huge page of 2 MiB
 COSTLY_ORDER = 3  # from this order on Linux calls a request costly and may refuse it (PAGE_ALLOC_COSTLY_ORDER is 3)
 
 
@@ -33,22 +34,26 @@ def compare(groups, faster_is, what):
     sign = 1 if faster_is == "more" else -1
     ranked = sorted(groups, key=lambda label: -sign * np.median(groups[label]))
     level = 1 - (1 - intervals.LEVEL) / (len(ranked) - 1)
-    return [pair(ranked[0], other, groups, sign, level, what) for other in ranked[1:]]
+    found = {other: intervals.ratio_interval(*(groups[ranked[0]], groups[other])[::sign], level) for other in ranked[1:]}
+    return [*verdict(what, ranked[0], {other: each for other, each in found.items() if each.above(1)}, True),
+            *verdict(what, ranked[0], {other: each for other, each in found.items() if not each.above(1)}, False)]
 
 
-def pair(leader, other, groups, sign, level, what):
-    first, second = (groups[leader], groups[other])[::sign]
-    ratio = intervals.ratio_interval(first, second, level)
-    counts = f"{len(groups[leader])} and {len(groups[other])} repetitions"
-    if not np.isfinite(ratio.high):
-        return Statement("open", f"{what}: {leader} and {other} cannot be ranked; a claim needs at least two repetitions of "
-                                 f"each ({counts}; ratio {units.ratio_text(ratio.estimate)}).")
-    bounds = f"95 % interval {units.ratio_text(ratio.low)} to {units.ratio_text(ratio.high)}, {counts}"
-    if ratio.above(1.0):
-        return Statement("claim", f"{what}: {leader} is ahead of {other}, {units.ratio_text(ratio.estimate)} times as fast "
-                                  f"({bounds}).")
-    return Statement("open", f"{what}: between {leader} and {other} there is no difference that these repetitions support "
-                             f"(ratio {units.ratio_text(ratio.estimate)}, {bounds}).")
+def verdict(what, leader, found, supported):
+    """One statement about those that the leader is surely ahead of, or about those that it is not."""
+    if not found:
+        return []
+    listing = listed(f"{other} ({interval_text(interval)})" for other, interval in found.items())
+    if supported:
+        return [Statement("claim", f"{what}: {leader} is ahead of {listing}.")]
+    return [Statement("open", f"{what}: no difference that these repetitions support between {leader} and {listing}.")]
+
+
+def interval_text(interval):
+    if not np.isfinite(interval.high):
+        return f"ratio {units.ratio_text(interval.estimate)}, too few repetitions for an interval"
+    return (f"{units.ratio_text(interval.estimate)} times as fast, 95\u00a0% interval {units.ratio_text(interval.low)} to "
+            f"{units.ratio_text(interval.high)}")
 
 
 def replay_statements(results):
@@ -59,10 +64,19 @@ def replay_statements(results):
         data = data[data.layer == layer] if len(data) else data
         groups = {label: group.ops_per_second.to_numpy() for label, group in data.groupby("label", sort=False)} \
             if len(data) else {}
-        said += [Statement("fact", f"The {layer} layer was replayed on {listed(of_layer(results.allocators, layer))}.")]
-        said += compare(groups, "more", f"Throughput, {layer}")
+        said += [replayed(layer, results, groups)]
+        said += compare(groups, "more", f"Throughput, {layer} layer")
     return said + latency_statements(results) + memory_statements(results) + failure_statements(results) \
         + fragmentation_statements(results) + check_statements(results)
+
+
+def replayed(layer, results, groups):
+    """What was compared, and how often."""
+    rows = results.allocators[results.allocators.layer == layer]
+    counts = sorted({len(values) for values in groups.values()} or {0})
+    times = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
+    return Statement("fact", f"The {layer} layer: {units.count_text(rows.operations.max())} operations replayed on "
+                             f"{listed(of_layer(results.allocators, layer))}, {times} repetitions.")
 
 
 def of_layer(data, layer):
@@ -88,12 +102,16 @@ def latency_statements(results):
 
 
 def memory_statements(results):
-    said = []
-    for label, at in tables.peaks(results).items():
-        if np.isfinite(at["held_bytes"]) and at["requested_bytes"]:
-            said.append(Statement("fact", f"Memory: at its peak {label} held {units.bytes_text(at['held_bytes'])} while "
-                                          f"{units.bytes_text(at['requested_bytes'])} were requested "
-                                          f"({units.ratio_text(at['overhead'])} times)."))
+    """What was held at the peak against what was requested then, per layer."""
+    said, at_peak = [], tables.peaks(results)
+    for layer in results.allocators.layer.unique():
+        known = [label for label in of_layer(results.allocators, layer)
+                 if label in at_peak and np.isfinite(at_peak[label]["overhead"])]
+        if known:
+            seen = listed(f"{label} held {units.bytes_text(at_peak[label]['held_bytes'])} while "
+                          f"{units.bytes_text(at_peak[label]['requested_bytes'])} were requested "
+                          f"({units.ratio_text(at_peak[label]['overhead'])} times)" for label in known)
+            said.append(Statement("fact", f"Memory, {layer} layer: at its peak {seen}."))
     return said
 
 
@@ -130,14 +148,16 @@ def order_of(operation):
 
 
 def fragmentation_statements(results):
-    said = []
+    """The unusable index of two orders that matter, at the end."""
+    seen = []
     for label, last in tables.at_end(results).items():
-        shares = {order: last.unusable_index.get(order) for order in (COSTLY_ORDER, 9)}
-        if all(share is not None and np.isfinite(share) for share in shares.values()):
-            said.append(Statement("fact", f"Fragmentation at the end, {label}: of the free memory "
-                                          f"{units.percent_text(shares[3] / 1000)} is useless for a request of order 3 and "
-                                          f"{units.percent_text(shares[9] / 1000)} for one of order 9 (2 MiB)."))
-    return said
+        shares = [last.unusable_index.get(order, float("nan")) / 1000 for order in (COSTLY_ORDER, HUGE_ORDER)]
+        if np.isfinite(shares).all():
+            seen.append(f"{units.percent_text(shares[0])} and {units.percent_text(shares[1])} with {label}")
+    if not seen:
+        return []
+    return [Statement("fact", f"Fragmentation at the end: the share of free memory that is useless for a request of order "
+                              f"{COSTLY_ORDER} (32 KiB), and of order {HUGE_ORDER} (2 MiB), is {listed(seen)}.")]
 
 
 def check_statements(results):
@@ -155,14 +175,14 @@ def check_statements(results):
     return said
 
 
-def peers_statements(data):
+def peers_statements(data, notes=()):
     """Statements about the pairs: who is ahead in each work and size, the floor apart."""
     said = []
     for (work, size), group in data.groupby(["work", "size"], sort=False) if len(data) else ():
         times = {label: rows.ns.to_numpy() for label, rows in group.groupby("label", sort=False)
                  if label.split(" ")[0] != "floor"}
         said += compare(times, "less", f"{work}/{size}")
-    return said
+    return said + [Statement("fact", note) for note in notes]
 
 
 def warnings(sources):

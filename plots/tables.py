@@ -45,7 +45,7 @@ def violation_text(value):
 
 
 def overview(results):
-    """One row per allocator: throughput, memory at its peak, failures, checks."""
+    """One column per allocator: throughput, memory at its peak, failures, checks."""
     head = ["allocator", "layer", "follows", "operations", "throughput, median", "held at its peak", "requested then",
             "held / requested", "metadata then", "descriptor bytes per frame", "failures", "times checked", "violation"]
     medians = results.throughput.groupby("label").ops_per_second.median() if len(results.throughput) else {}
@@ -59,7 +59,14 @@ def overview(results):
                      units.bytes_text(at_peak.get("metadata_bytes")), frame_bytes, units.count_text(row.failures),
                      units.count_text(row.checks), violation_text(row.violation)])
         marked |= {(len(rows) - 1, column) for column in (10, 12) if rows[-1][column] not in ("0", "none")}
-    return Table("Each allocator in one line; memory is taken at the moment when it held most", head, rows, marked)
+    return turned(Table("The allocators; memory is taken at the moment when each held most", head, rows, marked))
+
+
+def turned(table):
+    """Rows become columns: a few allocators beside each other, the figures below."""
+    columns = list(zip(table.head, *table.rows))
+    return Table(table.caption, list(columns[0]), [list(column) for column in columns[1:]],
+                 {(column - 1, row + 1) for row, column in table.marked})
 
 
 def latency(results):

@@ -2,6 +2,8 @@
 
 import math
 
+SPACE = "\u00a0"  # keeps number and unit on one line
+
 
 def significant(value, digits=3):
     """`value` with so many significant digits: 0.0123, 1.23, 12.3, 123, 12,345."""
@@ -18,7 +20,7 @@ def scaled(value, unit, names, step):
     index = 0
     while abs(value) >= step * 0.9995 and index + 1 < len(names):
         value, index = value / step, index + 1
-    return f"{significant(value)} {names[index]}{unit}".rstrip()
+    return f"{significant(value)}{SPACE}{names[index]}{unit}".rstrip()
 
 
 def bytes_text(value):
@@ -51,11 +53,11 @@ def percent_text(share):
     if share is None or math.isnan(share):
         return "–"
     if share in (0, 1):
-        return f"{share:.0%}".replace("%", " %")
+        return f"{share:.0%}".replace("%", f"{SPACE}%")
     percent = 100 * share
     if percent < 0.01:
-        return "under 0.01 %"
+        return f"under 0.01{SPACE}%"
     if percent > 99.99:
-        return "over 99.99 %"
+        return f"over 99.99{SPACE}%"
     digits = 2 if percent < 1 or percent > 99 else 1
-    return f"{percent:.{digits}f} %"
+    return f"{percent:.{digits}f}{SPACE}%"

@@ -28,12 +28,11 @@ def micro_frame(results):
 def with_ratio(data):
     if data.empty:
         return data
-    floor = data[data.allocator == "floor"].groupby(["work", "size"]).ns.median().rename("floor_ns")
-    data = data.join(floor, on=["work", "size"])
-    # A work without a floor of its own is compared with the floor of the run, if there is but one.
-    if len(floor):
-        data["floor_ns"] = data.floor_ns.fillna(floor.median())
-    return data.assign(ratio=data.ns / data.floor_ns)[["work", "size", "label", "repetition", "ns", "ratio"]]
+    floors = data[data.allocator == "floor"]
+    floor = data.join(floors.groupby(["work", "size"]).ns.median().rename("floor_ns"), on=["work", "size"]).floor_ns
+    # The floor does the same whatever the size, so that one of the same work serves all sizes.
+    floor = floor.fillna(data.work.map(floors.groupby("work").ns.median()))
+    return data.assign(ratio=data.ns / floor)[["work", "size", "label", "repetition", "ns", "ratio"]]
 
 
 @style.styled
@@ -43,7 +42,7 @@ def draw_peers(data):
     column = "ratio" if data.ratio.notna().any() else "ns"
     most = data.groupby(["work", "size"]).label.nunique().max()
     rows, columns = style.grid_of(len(works), 2)
-    figure, axes = style.panels(rows, columns, 0.9 + 0.32 * most, 0, sharex=True)
+    figure, axes = style.panels(rows, columns, 0.8 + 0.27 * most, 0, sharex=True)
     for (work, size), axis in zip(works, axes.flat):
         peers_panel(axis, data[(data.work == work) & (data["size"] == size)], column)
         axis.set_title(f"{work}/{size}")

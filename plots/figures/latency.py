@@ -17,8 +17,8 @@ def frame(results):
     if data.empty:
         return data
     groups = data.groupby(["label", "operation"], sort=False)["count"]
-    slower = 1 - groups.cumsum() / groups.transform("sum")
-    return data.assign(share_slower=slower.clip(lower=0).where(slower > 1e-12, 0))[
+    total = groups.transform("sum")
+    return data.assign(share_slower=(total - groups.cumsum()) / total)[
         ["label", "layer", "operation", "upper_ns", "count", "share_slower"]]
 
 

@@ -1,0 +1,168 @@
+"""Every figure draws from the sample, and shows the sample's values in its allocators' colours."""
+
+import unittest
+
+import numpy as np
+from matplotlib.colors import same_color
+
+import sample
+from plots import style
+from plots.figures import FIGURES
+from plots.load import load
+
+
+def lines_of(axis, label):
+    return [line for line in axis.get_lines() if line.get_label() == label]
+
+
+def panel(figure, title):
+    return next(axis for axis in figure.axes if axis.get_title(loc="left") == title)
+
+
+class Figures(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.results = load(sample.ALL)
+        cls.document = sample.replay()
+        cls.cache = {}
+
+    def drawn(self, name):
+        """(frame, figure) of the sample; drawn once and only looked at by the tests."""
+        if name not in self.cache:
+            frame = FIGURES[name].frame(self.results)
+            self.cache[name] = frame, FIGURES[name].draw(frame)
+        return self.cache[name]
+
+    def entries(self):
+        return [(each["name"], each) for each in self.document["replay"]["allocators"]]
+
+    def test_every_figure_draws_with_named_axes_and_a_caption(self):
+        for name, spec in FIGURES.items():
+            with self.subTest(name):
+                frame, figure = self.drawn(name)
+                self.assertGreater(len(frame), 0)
+                self.assertIn(b"<svg", style.picture(figure, "svg"))
+                self.assertTrue(any(axis.get_xlabel() for axis in figure.axes))
+                self.assertGreater(len(spec.caption), 100)
+
+    def test_the_same_results_give_the_same_bytes(self):
+        for form in ("svg", "png"):
+            frame = FIGURES["throughput"].frame(self.results)
+            first, second = (style.picture(FIGURES["throughput"].draw(frame), form) for _ in range(2))
+            self.assertEqual(first, second)
+
+    def test_latency_lines_pass_the_percentiles_of_the_table(self):
+        frame, figure = self.drawn("latency")
+        for name, entry in self.entries():
+            for latency in entry["latency"]:
+                with self.subTest(f"{name} {latency['operation']}"):
+                    line, = lines_of(panel(figure, latency["operation"]), name)
+                    x, y = line.get_data()
+                    for percentile, share in (("p50", 0.5), ("p90", 0.1), ("p99", 0.01), ("p99_9", 0.001)):
+                        self.assertEqual(x[np.argmax(y <= share)] if (y <= share).any() else x[-1], latency[percentile])
+                    self.assertEqual(x[-1], latency["max"])
+
+    def test_latency_shares_fall_from_all_to_none(self):
+        frame, _ = self.drawn("latency")
+        for _, group in frame.groupby(["label", "operation"]):
+            self.assertTrue((np.diff(group.share_slower) < 0).all())
+            self.assertEqual(group.share_slower.iloc[-1], 0)
+
+    def test_an_allocator_has_its_colour_in_every_figure(self):
+        for name, title in (("latency", "kmalloc"), ("throughput", "objects layer"), ("path_cost", "slub"),
+                            ("peers", "pair/64"), ("micro", "pair")):
+            with self.subTest(name):
+                _, figure = self.drawn(name)
+                found = lines_of(panel(figure, title), "slub")
+                self.assertTrue(found)
+                for line in found:
+                    self.assertTrue(same_color(line.get_color(), style.LOOKS["slub"][0]))
+
+    def test_throughput_shows_each_repetition_and_the_median(self):
+        _, figure = self.drawn("throughput")
+        for name, entry in self.entries():
+            axis = panel(figure, f"{entry['layer']} layer")
+            points, = lines_of(axis, name)
+            self.assertEqual(list(points.get_xdata()), entry["ops_per_second"])
+            median = np.median(entry["ops_per_second"])
+            self.assertTrue(any(list(line.get_xdata()) == [median, median] for line in axis.get_lines()))
+            self.assertEqual(axis.get_xlim()[0], 0)
+
+    def test_memory_shows_the_four_lines_of_each_allocator(self):
+        _, figure = self.drawn("memory")
+        for name, entry in self.entries():
+            axis = panel(figure, f"{name}  ({entry['layer']})")
+            for text in ("requested", "handed out", "held", "metadata"):
+                line, = lines_of(axis, text)
+                column = text.replace(" ", "_") + "_bytes"
+                self.assertEqual(list(line.get_ydata()), entry["timeline"][column])
+
+    def test_memory_panels_of_one_layer_share_their_scale(self):
+        _, figure = self.drawn("memory")
+        slub, malloc = (panel(figure, f"{name}  (objects)").get_ylim() for name in ("slub", "malloc"))
+        self.assertEqual(slub, malloc)
+
+    def test_free_blocks_and_indices_show_the_lists_by_order(self):
+        for name, titles, column, scale in (
+                ("free_blocks", {"slub": "below slub", "buddy": "buddy"}, "free_blocks", 1),
+                ("fragmentation", {"buddy": "buddy: share unusable"}, "unusable_index", 0.001),
+                ("fragmentation", {"buddy": "buddy: fragmentation index"}, "extfrag_index", 0.001)):
+            _, figure = self.drawn(name)
+            for allocator, title in titles.items():
+                mesh, = panel(figure, title).collections
+                lists = np.array(sample.allocator(self.document, allocator)["timeline"][column]) * scale
+                np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(lists.shape), lists)
+
+    def test_an_allocator_without_pages_below_has_no_panel_of_free_blocks(self):
+        frame, _ = self.drawn("free_blocks")
+        self.assertEqual(set(frame.label), {"slub", "buddy"})
+
+    def test_path_bars_have_the_lengths_of_the_shares_and_sum_to_one(self):
+        frame, figure = self.drawn("paths")
+        for name, entry in self.entries():
+            for direction, counts in entry["paths"].items():
+                rows = frame[(frame.label == name) & (frame.direction == direction)].set_index("path")
+                self.assertEqual(dict(rows["count"]), {path: n for path, n in counts.items() if n})
+                self.assertAlmostEqual(rows.share.sum(), 1)
+        widths = [patch.get_width() for patch in panel(figure, "frees").patches]
+        np.testing.assert_allclose(sorted(widths), sorted(frame[frame.direction == "frees"].share))
+
+    def test_path_cost_shows_median_of_each_path(self):
+        _, figure = self.drawn("path_cost")
+        for name, entry in self.entries():
+            line, = lines_of(panel(figure, name), name)
+            self.assertEqual(list(line.get_xdata()), [row["p50"] for row in entry["latency_by_path"]])
+
+    def test_peers_are_ratios_to_the_median_of_the_floor(self):
+        frame, figure = self.drawn("peers")
+        pair = frame[(frame.work == "pair") & (frame["size"] == 64)]
+        floor = pair[pair.label == "floor"].ns.median()
+        points, = lines_of(panel(figure, "pair/64"), "jemalloc")
+        np.testing.assert_allclose(points.get_xdata(), pair[pair.label == "jemalloc"].ns / floor)
+
+    def test_micro_lines_join_the_medians(self):
+        frame, figure = self.drawn("micro")
+        line, = lines_of(panel(figure, "batch/lifo"), "malloc")
+        rows = frame[(frame.work == "batch/lifo") & (frame.label == "malloc")]
+        np.testing.assert_allclose(line.get_ydata(), rows.groupby("size").ns.median())
+
+
+class Looks(unittest.TestCase):
+    def test_no_two_allocators_look_alike(self):
+        seen = {look: name for name, look in style.LOOKS.items() if name != "glibc"}
+        self.assertEqual(len(seen), len(style.LOOKS) - 1)
+        colours = [look[0] for name, look in style.LOOKS.items() if name != "glibc"]
+        self.assertEqual(len(set(colours)), len(colours))
+
+    def test_an_unknown_name_keeps_its_look(self):
+        self.assertEqual(style.look("mine"), style.look("mine"))
+        self.assertTrue(all(style.look("mine")))
+
+    def test_the_same_allocator_of_two_files_differs_by_dash_alone(self):
+        first, second = style.looks(["slub (before)", "slub (after)"]).values()
+        self.assertEqual(first["color"], second["color"])
+        self.assertNotEqual(first["linestyle"], second["linestyle"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,106 @@
+"""The summary claims what the repetitions support, and nothing else."""
+
+import unittest
+
+import numpy as np
+
+import sample
+from plots import intervals, summary
+from plots.load import load
+
+
+def statements(document):
+    with sample.scratch() as folder:
+        results = load([sample.write(folder, document)])
+    return summary.replay_statements(results)
+
+
+def throughput(first, second):
+    return [each for each in statements(sample.with_throughput(first, second)) if each.text.startswith("Throughput")]
+
+
+class Claims(unittest.TestCase):
+    def test_ahead_is_said_when_the_repetitions_are_far_apart(self):
+        said, = throughput([61e6, 60e6, 62e6], [33e6, 32e6, 32.5e6])
+        self.assertEqual(said.kind, "claim")
+        self.assertIn("slub is ahead of malloc (1.88 times as fast", said.text)
+
+    def test_whoever_is_faster_is_named_whatever_the_order_of_the_file(self):
+        said, = throughput([33e6, 32e6, 32.5e6], [61e6, 60e6, 62e6])
+        self.assertIn("malloc is ahead of slub", said.text)
+
+    def test_ahead_is_not_said_when_the_repetitions_overlap(self):
+        said, = throughput([40e6, 44e6, 42e6], [41e6, 43e6, 39e6])
+        self.assertEqual(said.kind, "open")
+        self.assertIn("no difference that these repetitions support", said.text)
+        self.assertNotIn("ahead", said.text)
+
+    def test_three_scattered_repetitions_do_not_support_a_small_lead_even_without_overlap(self):
+        said, = throughput([44e6, 50e6, 47e6], [40e6, 43e6, 36e6])
+        self.assertEqual(said.kind, "open")
+
+    def test_one_repetition_supports_nothing(self):
+        said, = throughput([90e6], [10e6])
+        self.assertEqual(said.kind, "open")
+        self.assertIn("too few repetitions", said.text)
+
+    def test_equal_repetitions_are_no_lead(self):
+        said, = throughput([40e6] * 5, [40e6] * 5)
+        self.assertEqual(said.kind, "open")
+
+    def test_pairs_are_compared_without_the_floor_and_less_is_better(self):
+        said = summary.peers_statements(load([sample.PEERS]).peers)
+        self.assertEqual([each.kind for each in said], ["claim"])
+        self.assertIn("pair/64: slub is ahead of tcmalloc", said[0].text)
+        self.assertNotIn("floor", said[0].text)
+
+    def test_claims_on_noise_are_rare(self):
+        generator = np.random.default_rng(3)
+        trials = 200
+        claims = sum(intervals.ratio_interval(*generator.lognormal(0, 0.1, size=(2, 5))).above(1) for _ in range(trials))
+        self.assertLess(claims, 0.05 * trials)
+
+
+class Facts(unittest.TestCase):
+    def test_failures_and_violations_are_warnings(self):
+        document = sample.replay()
+        sample.allocator(document, "slub")["violation"] = {"law": "U3", "found": "nr_partial 4, list has 3"}
+        warnings = " ".join(each.text for each in statements(document) if each.kind == "warning")
+        self.assertIn("slub broke a law: U3 nr_partial 4, list has 3", warnings)
+        self.assertIn("buddy: 3 allocations of 3,000", warnings)
+        self.assertFalse(any("no law was found broken" in each.text for each in statements(document)))
+
+    def test_memory_at_the_peak_is_told_against_what_was_requested(self):
+        timeline = sample.allocator(sample.replay(), "slub")["timeline"]
+        at = timeline["held_bytes"].index(max(timeline["held_bytes"]))
+        ratio = timeline["held_bytes"][at] / timeline["requested_bytes"][at]
+        said = next(each.text for each in statements(sample.replay()) if each.text.startswith("Memory, objects"))
+        self.assertIn(f"({ratio:.2f} times)", said)
+
+    def test_fragmentation_at_the_end_is_told_for_orders_three_and_nine(self):
+        lists = sample.allocator(sample.replay(), "buddy")["timeline"]["unusable_index"]
+        said = next(each.text for each in statements(sample.replay()) if each.text.startswith("Fragmentation"))
+        self.assertIn(f"{lists[9][-1] / 10:.1f}\u00a0% with buddy", said)
+
+    def test_costly_requests_that_failed_are_counted_where_operations_name_their_order(self):
+        document = sample.replay()
+        rows = sample.allocator(document, "buddy")["latency_by_path"]
+        for path, count in (("zone", 75), ("failed", 25)):
+            rows.append({**rows[0], "operation": "alloc_pages order 4", "path": path, "count": count})
+        said = next(each.text for each in statements(document) if "order 3 and more" in each.text)
+        self.assertIn("buddy: 25 of 100", said)
+
+    def test_a_build_with_checks_or_a_governor_casts_doubt(self):
+        document = sample.replay()
+        document["context"].update(checks=["address"], cpu_scaling_enabled=True)
+        with sample.scratch() as folder:
+            texts = [each.text for each in summary.warnings(load([sample.write(folder, document)]).sources)]
+        self.assertEqual(len(texts), 2)
+        self.assertIn("checks are enabled (address)", texts[0])
+
+    def test_a_clean_environment_gives_no_warning(self):
+        self.assertEqual(summary.warnings(load(sample.ALL).sources), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
