@@ -1,0 +1,131 @@
+/// A SLUB cache: its layout, what each CPU holds of it, and the node's lists.
+///
+///     CPU c:  slots[c]   freelist -> o -> o     objects of `slab`, taken and given by c alone
+///                        partial -> S -> S      frozen slabs, linked by Page::next
+///     slab S: Page::word freelist -> o -> o     objects freed from elsewhere (slab_word.hpp)
+///     node:   partial    S <-> S <-> S          slabs with free objects, of no CPU; under `lock`
+///             full       S <-> S                only with STORE_USER
+///
+/// A slab is in exactly one place: slab of a CPU, on a CPU's partial list, on the node's partial list, or
+/// full and nowhere (U2, U3). slots[c] is CPU c's own; Page::word is changed by exchange; Page::next and prev
+/// belong to whoever has the slab: the CPU while it is frozen, the lock's holder while it is on a node list.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "allocators/machine/cpus.hpp"
+#include "allocators/machine/page_list.hpp"
+#include "allocators/objects/cache.hpp"
+#include "allocators/slub/geometry.hpp"
+
+namespace kmemlab {
+
+/// What the kernel counts with SLUB_STATS, under its names. alloc_* count objects that were handed out,
+/// free_* objects that came back: bulk operations count each object (U9), failed ones none.
+enum class SlubEvent : std::uint8_t {
+    alloc_fastpath,
+    free_fastpath,
+    alloc_slowpath,
+    free_slowpath,
+    free_frozen,
+    free_add_partial,
+    free_remove_partial,
+    alloc_from_partial,
+    alloc_slab,
+    alloc_refill,
+    free_slab,
+    cpuslab_flush,
+    deactivate_full,
+    deactivate_empty,
+    deactivate_to_head,
+    deactivate_to_tail,
+    deactivate_remote_frees,
+    deactivate_bypass,
+    order_fallback,
+    cmpxchg_double_fail,
+    cmpxchg_double_cpu_fail,
+    cpu_partial_alloc,
+    cpu_partial_free,
+    cpu_partial_node,
+    cpu_partial_drain,
+};
+inline constexpr std::size_t slub_event_count = static_cast<std::size_t>(SlubEvent::cpu_partial_drain) + 1;
+using SlubEvents = std::array<std::uint64_t, slub_event_count>;
+[[nodiscard]] std::string_view to_string(SlubEvent event);
+
+/// Matches no Page::head, not even that of a frame that never had one.
+inline constexpr FrameIndex no_match = no_frame - 1;
+
+/// What one CPU holds of a cache.
+struct CpuSlot {
+    void* freelist = nullptr;
+    /// Page::head of frames whose objects go back to `freelist` without a look at anything else: `slab`, or
+    /// no_match if there is none. A slab at frame 0 has no_match: descriptors never used name it too.
+    FrameIndex match = no_match;
+    FrameIndex slab = no_frame;
+    std::uint64_t tid = 0;  ///< steps with each change of (slab, freelist) in preemptible contexts (U6)
+    FrameIndex partial = no_frame;
+    std::uint32_t partial_count = 0;
+    bool busy = false;           ///< preemptible: this CPU is on a slow path of this cache
+    bool flush_pending = false;  ///< preemptible: flush when it leaves that
+    SlubEvents events{};
+
+    void count(SlubEvent event, std::uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
+    [[nodiscard]] std::uint64_t counted(SlubEvent event) const {
+        return events[static_cast<std::size_t>(event)];
+    }
+};
+
+/// All of a cache but its lock, which depends on the context.
+struct SlubCacheCore {
+    SlubCacheCore(std::string cache_name, const Geometry& cache_geometry, unsigned cpus)
+        : slots{cpus},
+          free_offset{static_cast<std::uint32_t>(cache_geometry.free_offset)},
+          debug{has(cache_geometry.flags, debug_flags)},
+          geometry{cache_geometry},
+          name{std::move(cache_name)} {}
+
+    [[nodiscard]] bool store_user() const { return has(geometry.flags, CacheFlags::store_user); }
+    [[nodiscard]] std::uint64_t total(SlubEvent event) const;
+    /// Objects handed out and not yet given back.
+    [[nodiscard]] std::uint64_t live() const;
+    [[nodiscard]] std::size_t metadata_bytes() const;
+
+    PerCpu<CpuSlot> slots;
+    std::uint32_t free_offset;
+    bool encoded = false;  ///< free pointers are stored as SLUB-71 says
+    const bool debug;      ///< SLUB-72
+    bool cpu_partial_lists = false;
+    bool kmalloc = false;
+    bool mergeable = false;    ///< SLUB-64: may serve further descriptions
+    std::uint64_t secret = 0;  ///< of the encoding
+    Geometry geometry;
+    Constructor constructor = nullptr;
+    std::string name;
+    std::uint32_t references = 1;          ///< descriptions served (U12)
+    std::uint32_t partial_slab_limit = 0;  ///< of a CPU's partial list (SLUB-6)
+    std::uint32_t min_partial = 0;
+    std::vector<std::uint32_t> random_order;  ///< SLUB-70; empty: ascending
+    std::atomic<std::uint64_t> random_draws{0};
+
+    // The node, under the lock; the atomics may be read without it.
+    PageList partial;
+    PageList full;
+    std::atomic<std::uint64_t> nr_partial{0};
+    std::atomic<std::uint64_t> nr_full{0};
+    std::atomic<std::uint64_t> nr_slabs{0};
+    std::atomic<std::uint64_t> total_objects{0};
+};
+
+template <class Cpus>
+struct SlubCache : SlubCacheCore {
+    using SlubCacheCore::SlubCacheCore;
+    typename Cpus::Lock lock;
+};
+
+}  // namespace kmemlab

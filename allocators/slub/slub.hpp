@@ -1,0 +1,342 @@
+/// SLUB, as Linux 6.1 has it: objects of one size, packed into slabs, with a free list per CPU.
+///
+///     kmem_cache_alloc   CPU's free list -> slab's own list -> CPU's partial slabs -> node's partial slabs
+///                        -> new slab from the page source                        (SLUB-20..24)
+///     kmem_cache_free    slab of this CPU: front of the CPU's free list. Another: the slab's own list, and
+///                        if it was full, onto this CPU's partial list              (SLUB-30..36)
+///     kmalloc            13 size classes of such caches, larger sizes straight from the page source
+///
+/// cache.hpp tells what lies where and what guards it, slab_word.hpp the word that CPUs share, geometry.hpp
+/// the layout of an object. Rules are cited by their numbers (SLUB-n), laws by theirs (U1..U12, G8).
+///
+/// Fast paths are inline and touch one CPU slot, the object and, to free, one page descriptor. In an owned
+/// context they hold no atomic instruction: nobody else is on that CPU. In a preemptible context they take a
+/// snapshot, let the schedule strike, and commit only if the transaction number is unchanged (U6).
+///
+/// Beside Linux 6.1: no NUMA (SLUB-25), no memory control groups, no RCU: pages of a TYPESAFE_BY_RCU slab go
+/// back at once. A flush of all CPUs is done by the caller, CPU by CPU ascending (SLUB-42), so it needs the
+/// cache for itself; in a preemptible context a CPU on a slow path flushes itself when it leaves it. Foreign
+/// and interior pointers and wrong caches are found on every slow path, not only with debugging. With debug
+/// flags, one cache's operations are serialised by its lock, as in Linux. SLOB's and SLAB's laws do not
+/// apply.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "allocators/base/allocator_types.hpp"
+#include "allocators/base/misuse.hpp"
+#include "allocators/machine/page_source.hpp"
+#include "allocators/objects/kmalloc_classes.hpp"
+#include "allocators/slub/cache.hpp"
+#include "allocators/slub/config.hpp"
+#include "allocators/slub/slab_word.hpp"
+
+namespace kmemlab {
+
+template <class Cpus>
+class Slub {
+  public:
+    using Cache = SlubCache<Cpus>;
+
+    /// Makes the kmalloc caches; takes no page. Throws UsageError if `config` cannot be. All references must
+    /// outlive it. The only object allocator over the arena of `pages`.
+    Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, MisuseLog& misuse);
+    ~Slub();
+    Slub(const Slub&) = delete;
+    Slub& operator=(const Slub&) = delete;
+
+    // --- ObjectCaches (objects/cache.hpp) ---
+    [[nodiscard]] Cache* kmem_cache_create(const CacheDescription& description);
+    bool kmem_cache_destroy(Cache& cache, CpuId cpu);
+    [[nodiscard]] void* kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
+        void* const object = pop(cache, cpu);
+        if (object == nullptr) [[unlikely]]
+            return slow_alloc(cache, gfp, cpu, cache.geometry.object_size);
+        if (gfp.has(__GFP_ZERO)) [[unlikely]]
+            zero(cache, object);
+        return object;
+    }
+    void kmem_cache_free(Cache& cache, void* object, CpuId cpu) {
+        const std::size_t offset = offset_of(object);
+        if (offset < arena_bytes_) [[likely]] {
+            if (push(cache, pages_[offset >> page_shift].head, object, cpu)) [[likely]]
+                return;
+        }
+        checked_free(&cache, object, cpu);
+    }
+    [[nodiscard]] std::size_t kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects,
+                                                    CpuId cpu);
+    void kmem_cache_free_bulk(Cache& cache, std::span<void*> objects, CpuId cpu);
+    /// Gives empty slabs back and sorts the node's list, fullest first (SLUB-43). True if slabs remain.
+    /// Nobody else may be inside the cache.
+    bool kmem_cache_shrink(Cache& cache, CpuId cpu);
+
+    // --- kmalloc (SLUB-60..63) ---
+    [[nodiscard]] void* kmalloc(std::size_t size, Gfp gfp, CpuId cpu) {
+        if (size - 1 >= kmalloc_max_cache_size) [[unlikely]]
+            return kmalloc_other(size, gfp, cpu);
+        Cache& cache = kmalloc_cache(size, gfp);
+        void* const object = pop(cache, cpu);
+        if (object == nullptr) [[unlikely]]
+            return slow_alloc(cache, gfp, cpu, size);
+        if (gfp.has(__GFP_ZERO)) [[unlikely]]
+            zero(cache, object);
+        return object;
+    }
+    void kfree(void* object, CpuId cpu) {
+        const std::size_t offset = offset_of(object);
+        if (offset < arena_bytes_) [[likely]] {
+            const FrameIndex head = pages_[offset >> page_shift].head;
+            if (head < frames_) [[likely]] {
+                Page& slab = pages_[head];
+                if (slab.load_state().kind == PageKind::slab) [[likely]] {
+                    if (push(*static_cast<Cache*>(slab.owner), head, object, cpu)) [[likely]]
+                        return;
+                }
+            }
+        }
+        checked_free(nullptr, object, cpu);
+    }
+    /// Bytes that may be used of what kmalloc or a cache gave; 0 for null and kmalloc(0) (SLUB-62).
+    [[nodiscard]] std::size_t ksize(const void* object) const;
+    /// SLUB-63. nullptr: no memory, `object` stays. Grown parts are not zero, not even with __GFP_ZERO,
+    /// beyond what a fresh block has: Linux 6.1 does not know the size asked before.
+    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu);
+    void kfree_bulk(std::span<void*> objects, CpuId cpu);
+    /// Bytes that kmalloc(size) would give (kmalloc_size_roundup).
+    [[nodiscard]] std::size_t kmalloc_size_roundup(std::size_t size) const;
+    /// The cache that serves kmalloc of 1..8192 bytes.
+    [[nodiscard]] Cache& kmalloc_cache(std::size_t size, Gfp gfp) const {
+        return *kmalloc_caches_[static_cast<std::size_t>(kmalloc_type(gfp))][kmalloc_class(size)];
+    }
+
+    // --- Allocator (contract/allocator.hpp): kmalloc; larger alignments by rounding the size up ---
+    [[nodiscard]] void* allocate(const Request& request) {
+        if (request.align > min_object_align) [[unlikely]]
+            return allocate_aligned(request);
+        return kmalloc(request.size, request.gfp, request.cpu);
+    }
+    void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
+    [[nodiscard]] std::size_t usable_size(const void* p) const { return ksize(p); }
+    [[nodiscard]] AllocatorStats stats() const;
+    [[nodiscard]] Path last_path(CpuId cpu) { return std::exchange(cpu_states_[cpu].path, Path::fast); }
+    void drain(CpuId cpu);
+    [[nodiscard]] MaybeViolation find_violation() const;
+    [[nodiscard]] std::vector<Text> snapshot() const;
+    [[nodiscard]] FreeBlocks free_blocks() const { return {}; }
+
+    // --- What the kernel shows below /proc and /sys/kernel/slab ---
+    [[nodiscard]] std::string slabinfo() const;
+    /// Attributes of a cache, one file each (SLUB-80).
+    [[nodiscard]] std::vector<Text> attributes(const Cache& cache) const;
+    /// Event counts of a cache, as SLUB_STATS shows them: total and per CPU.
+    [[nodiscard]] std::vector<Text> event_texts(const Cache& cache) const;
+    /// Writes of cpu_partial and min_partial. cpu_partial flushes all CPUs.
+    void set_cpu_partial(Cache& cache, std::uint32_t objects, CpuId cpu);
+    void set_min_partial(Cache& cache, std::uint32_t slabs) { cache.min_partial = slabs; }
+    /// Checks all slabs of a debug cache, reports and repairs what is wrong. Returns slabs looked at.
+    std::uint64_t validate(Cache& cache, CpuId cpu);
+    /// Gives what a CPU holds of a cache to the node (SLUB-42).
+    void flush_cpu(Cache& cache, CpuId flushed, CpuId cpu);
+
+    /// All caches, oldest first. Nobody may create or destroy one meanwhile.
+    [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
+    [[nodiscard]] Arena& arena() const { return arena_; }
+    /// The free object after `object` (decoded), for those who look at lists.
+    [[nodiscard]] static void* next_free(const Cache& cache, const void* object) {
+        return get_next(cache, object);
+    }
+
+  private:
+    /// Beside the caches: what one CPU did, and by which way last.
+    struct CpuState {
+        Path path = Path::fast;
+        PathCounts allocations{};  ///< slow ways, and fast ones of caches that are gone
+        PathCounts frees{};
+        std::uint64_t pages_taken = 0;
+        std::uint64_t pages_given = 0;
+    };
+    /// Objects of one slab, linked from head to tail.
+    struct Chain {
+        void* head = nullptr;
+        void* tail = nullptr;
+        std::uint32_t count = 0;
+    };
+    class SlowSection;
+
+    [[nodiscard]] std::size_t offset_of(const void* p) const {
+        return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
+    }
+
+    // --- Free pointers (SLUB-2, 71) ---
+    [[nodiscard]] static std::uintptr_t encode(const Cache& cache, std::uintptr_t value, std::uintptr_t at) {
+        return value ^ cache.secret ^ __builtin_bswap64(at);
+    }
+    [[nodiscard]] static void* get_next(const Cache& cache, const void* object) {
+        const auto* const at = static_cast<const std::byte*>(object) + cache.free_offset;
+        std::uintptr_t value = 0;
+        std::memcpy(&value, at, sizeof value);
+        if (cache.encoded) [[unlikely]]
+            value = encode(cache, value, reinterpret_cast<std::uintptr_t>(at));
+        return reinterpret_cast<void*>(value);
+    }
+    static void set_next(const Cache& cache, void* object, const void* next) {
+        auto* const at = static_cast<std::byte*>(object) + cache.free_offset;
+        auto value = reinterpret_cast<std::uintptr_t>(next);
+        if (cache.encoded) [[unlikely]] {
+            if (object == next) check_failed("an object's free pointer names itself", __FILE__, __LINE__);
+            value = encode(cache, value, reinterpret_cast<std::uintptr_t>(at));
+        }
+        std::memcpy(at, &value, sizeof value);
+    }
+
+    // --- The CPU's free list ---
+    /// SLUB-20; nullptr if it is empty.
+    [[nodiscard]] void* pop(Cache& cache, CpuId cpu) {
+        CpuSlot& slot = cache.slots[cpu];
+        if constexpr (Cpus::preemptible) return pop_preemptible(cache, slot, cpu);
+        void* const object = slot.freelist;
+        if (object == nullptr) [[unlikely]]
+            return nullptr;
+        slot.freelist = get_next(cache, object);
+        slot.count(SlubEvent::alloc_fastpath);
+        return object;
+    }
+    /// SLUB-30; false if `slab` is not this CPU's.
+    [[nodiscard]] bool push(Cache& cache, FrameIndex slab, void* object, CpuId cpu) {
+        CpuSlot& slot = cache.slots[cpu];
+        if (slot.match != slab) [[unlikely]]
+            return false;
+        if constexpr (Cpus::preemptible) return push_chain(cache, slot, slab, {object, object, 1}, cpu);
+        set_next(cache, object, slot.freelist);
+        slot.freelist = object;
+        slot.count(SlubEvent::free_fastpath);
+        return true;
+    }
+    [[nodiscard]] void* pop_preemptible(Cache& cache, CpuSlot& slot, CpuId cpu);
+    [[nodiscard]] bool push_chain(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain chain, CpuId cpu);
+    void step_tid(CpuSlot& slot) const {
+        if constexpr (Cpus::preemptible) slot.tid += tid_step_;
+    }
+    void set_cpu_slab(CpuSlot& slot, FrameIndex slab, void* freelist) const;
+    void shared_point(CpuId cpu) const {
+        if constexpr (Cpus::preemptible) cpus_.point(Point::shared_word, cpu);
+    }
+
+    // --- Slow paths: allocation (impl/alloc.hpp) ---
+    [[nodiscard]] void* slow_alloc(Cache& cache, Gfp gfp, CpuId cpu, std::size_t asked);
+    [[nodiscard]] void* refill(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, Path& path);
+    [[nodiscard]] void* take_slab_freelist(Cache& cache, CpuSlot& slot, CpuId cpu);
+    [[nodiscard]] void* take_cpu_partial(Cache& cache, CpuSlot& slot, CpuId cpu);
+    [[nodiscard]] void* take_node_partial(Cache& cache, CpuSlot& slot, CpuId cpu);
+    [[nodiscard]] void* freeze(Cache& cache, CpuSlot& slot, FrameIndex slab, bool take_objects) const;
+    [[nodiscard]] FrameIndex new_slab(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, void*& freelist);
+    /// Of debugging: where a request came from, and the size asked.
+    struct Caller {
+        const void* address = nullptr;
+        std::size_t asked = 0;
+    };
+    [[nodiscard]] FrameIndex take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu);
+    [[nodiscard]] void* link_objects(Cache& cache, FrameIndex slab, std::uint32_t objects);
+    void zero(const Cache& cache, void* object);
+    void note_frame(FrameIndex first, std::uint64_t frames);
+
+    // --- Slow paths: free (impl/free.hpp) ---
+    void checked_free(Cache* cache, void* object, CpuId cpu);
+    /// The slab that `object` is in, or no_frame.
+    [[nodiscard]] FrameIndex slab_of(const void* object) const;
+    [[nodiscard]] bool on_stride(const Cache& cache, FrameIndex slab, const void* object) const;
+    void report_bad_free(MisuseKind kind, const Cache* cache, const void* object, const std::string& what);
+    void free_chain(Cache& cache, FrameIndex slab, Chain chain, CpuId cpu);
+    [[nodiscard]] Path slow_free(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain chain, CpuId cpu);
+    [[nodiscard]] Path free_on_node(Cache& cache, CpuSlot& slot, FrameIndex slab, const SlabWord& before,
+                                    const SlabWord& after, bool& done, CpuId cpu);
+    void put_cpu_partial(Cache& cache, CpuSlot& slot, FrameIndex slab, bool may_drain, CpuId cpu);
+    [[nodiscard]] std::span<void*> free_last_chain(Cache* cache, std::span<void*> objects, CpuId cpu);
+    [[nodiscard]] std::size_t gather_chain(Cache& cache, FrameIndex slab, std::span<void*> objects,
+                                           Chain& chain) const;
+
+    // --- Debug caches (impl/debug.hpp) ---
+    [[nodiscard]] void* debug_alloc(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, Path& path,
+                                    const Caller& caller);
+    void debug_free(Cache& cache, FrameIndex slab, void* object, CpuId cpu, const void* caller);
+    void debug_new_slab(Cache& cache, FrameIndex slab, std::uint32_t objects);
+    void report_remaining(Cache& cache);
+
+    // --- Taking slabs away (impl/lists.hpp) ---
+    void unfreeze_partials(Cache& cache, CpuSlot& slot, FrameIndex first, CpuId cpu);
+    void deactivate_cpu_slab(Cache& cache, CpuSlot& slot, CpuId cpu);
+    void flush_slot(Cache& cache, CpuSlot& slot, CpuId cpu);
+    void flush_all(Cache& cache, CpuId cpu);
+    void add_partial(Cache& cache, FrameIndex slab, bool at_head) const;
+    void remove_partial(Cache& cache, FrameIndex slab) const;
+    void discard_slab(Cache& cache, FrameIndex slab, CpuId cpu);
+    void discard_slabs(Cache& cache, CpuSlot& slot, FrameIndex first, CpuId cpu);
+    [[nodiscard]] std::uint64_t discard_empty(Cache& cache, CpuId cpu);
+
+    // --- Caches (impl/create.hpp), kmalloc (impl/kmalloc.hpp) ---
+    [[nodiscard]] Cache* find_mergeable(const CacheDescription& description, const Geometry& geometry) const;
+    [[nodiscard]] std::unique_ptr<Cache> make_cache(const CacheDescription& description, bool kmalloc);
+    void retire(const Cache& cache);
+    [[nodiscard]] void* kmalloc_other(std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] void* kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu);
+    void free_large(FrameIndex head, CpuId cpu);
+    [[nodiscard]] void* allocate_aligned(const Request& request);
+
+    void account(PathCounts CpuState::*counts, CpuId cpu, Path path, std::uint64_t n = 1) {
+        CpuState& state = cpu_states_[cpu];
+        state.path = path;
+        (state.*counts)[static_cast<std::size_t>(path)] += n;
+    }
+
+    // --- Objects and their places ---
+    [[nodiscard]] std::byte* slab_start(FrameIndex slab) const { return arena_.address_at(slab); }
+    [[nodiscard]] std::byte* object_at(const Cache& cache, FrameIndex slab, std::uint32_t i) const {
+        return slab_start(slab) + cache.geometry.left_pad + i * cache.geometry.size;
+    }
+    /// The object that a word's free list begins with; nullptr if it is empty.
+    [[nodiscard]] void* first_free(FrameIndex slab, const SlabWord& word) const {
+        return word.has_free() ? slab_start(slab) + std::size_t{word.freelist} * 8 : nullptr;
+    }
+    [[nodiscard]] std::uint32_t free_index(FrameIndex slab, const void* object) const {
+        if (object == nullptr) return SlabWord::no_object;
+        return static_cast<std::uint32_t>(static_cast<const std::byte*>(object) - slab_start(slab)) / 8;
+    }
+
+    // Hot: read by every operation.
+    std::byte* memory_;
+    std::size_t arena_bytes_;
+    Page* pages_;
+    std::uint64_t frames_;
+    std::array<std::array<Cache*, kmalloc_class_count>, kmalloc_types> kmalloc_caches_{};
+
+    Arena& arena_;
+    PageSourceRef source_;
+    Cpus& cpus_;
+    MisuseLog& log_;
+    SlubConfig config_;
+    GeometryRules rules_;
+    std::uint64_t tid_step_;  ///< a power of two, at least the number of CPUs
+    PerCpu<CpuState> cpu_states_;
+    std::vector<std::unique_ptr<Cache>> caches_;
+    typename Cpus::Lock caches_lock_;
+    std::uint64_t caches_made_ = 0;
+    std::atomic<std::uint64_t> operations_{0};        ///< the clock of debugging: operations on debug caches
+    std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
+    std::atomic<FrameIndex> highest_frame_{0};
+};
+
+extern template class Slub<OwnedCpus>;
+extern template class Slub<SimulatedCpus>;
+
+}  // namespace kmemlab
