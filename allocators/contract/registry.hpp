@@ -10,13 +10,14 @@
 
 #include "allocators/contract/any_allocator.hpp"
 #include "allocators/contract/libc_malloc.hpp"
+#include "allocators/contract/models.hpp"
 
 namespace kmemlab {
 
 template <Model... Ms>
 struct ModelList {};
 
-using Models = ModelList<LibcMalloc>;
+using Models = ModelList<BuddyModel, LibcMalloc>;
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

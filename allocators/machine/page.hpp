@@ -34,6 +34,7 @@ enum class PageKind : std::uint8_t {
     slab,        ///< allocated, and a slab of the object layer
     large,       ///< allocated, and one object beyond the size classes
     reserved,    ///< never given out
+    lru,         ///< in use by somebody who lets it be moved (counts as alike in BUDDY-34)
 };
 
 struct PageState {

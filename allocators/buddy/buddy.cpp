@@ -1,0 +1,491 @@
+#include "allocators/buddy/buddy.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kmemlab {
+namespace {
+
+constexpr std::uint64_t fewest_pages = 64;
+
+std::uint64_t total_memory(const std::vector<ZoneSpec>& zones) {
+    std::uint64_t frames = 0;
+    for (const ZoneSpec& zone : zones) {
+        for (const FrameRange& range : zone.memory) frames += range.frames();
+    }
+    return frames;
+}
+
+/// The highest zone that the zone bits of a request allow (BUDDY-3); nothing for a bad combination.
+std::optional<ZoneType> highest_zone(Gfp gfp) {
+    const bool movable = gfp.has(__GFP_MOVABLE);
+    switch (gfp.without(__GFP_MOVABLE).bits()) {
+        case 0:
+            return ZoneType::normal;
+        case __GFP_DMA.bits():
+            return ZoneType::dma;
+        case __GFP_DMA32.bits():
+            return ZoneType::dma32;
+        case __GFP_HIGHMEM.bits():
+            return movable ? ZoneType::movable : ZoneType::highmem;
+        default:
+            return {};
+    }
+}
+
+}  // namespace
+
+template <class Cpus>
+Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse)
+    : Buddy{arena, cpus, config, misuse, zone_layout(config, arena)} {}
+
+template <class Cpus>
+Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
+                   std::vector<ZoneSpec> zones)
+    : arena_{arena},
+      cpus_{cpus},
+      misuse_{misuse},
+      pageblock_order_{static_cast<unsigned>(config.pageblock_order)},
+      stats_{cpus.count()} {
+    if (total_memory(zones) < fewest_pages) {
+        throw UsageError::of("arena: {} pages are too few for a page allocator; expected at least {}",
+                             total_memory(zones), fewest_pages);
+    }
+    for (const ZoneSpec& spec : zones) {
+        zones_.push_back(std::make_unique<Zone<Cpus>>(spec, pageblock_order_, arena_, cpus_));
+        if (zones_.back()->populated()) populated_.push_back(zones_.back().get());
+        avoids_fragments_ |= spec.type == ZoneType::dma32;
+    }
+    set_watermarks(config);
+    make_targets();
+    for (Zone<Cpus>* zone : populated_) zone->free_all_memory();
+}
+
+template <class Cpus>
+void Buddy<Cpus>::set_watermarks(const BuddyConfig& config) {
+    const auto ratios_by_type = reserve_ratios(config.lowmem_reserve_ratio);
+    std::vector<std::uint64_t> managed;
+    std::vector<std::uint64_t> ratios;
+    std::uint64_t lowmem = 0;
+    std::uint64_t all = 0;
+    for (const auto& zone : zones_) {
+        managed.push_back(zone->managed());
+        ratios.push_back(ratios_by_type[static_cast<std::size_t>(zone->type())]);
+        all += zone->managed();
+        if (zone->type() <= ZoneType::normal) lowmem += zone->managed();
+    }
+    min_free_kbytes_ =
+        config.min_free_kbytes != 0 ? config.min_free_kbytes : computed_min_free_kbytes(lowmem);
+    const auto reserves = lowmem_reserves(managed, ratios);
+    // Too little memory to keep a pageblock of each type: grouping is off (BUDDY-5; marks are 0 then).
+    const bool grouping = all >= pageblock_order_.pages() * migrate_types;
+    types_ = {MigrateType::unmovable, grouping ? MigrateType::movable : MigrateType::unmovable,
+              grouping ? MigrateType::reclaimable : MigrateType::unmovable, MigrateType::unmovable};
+    for (unsigned i = 0; i < zones_.size(); ++i) {
+        ZoneSettings settings;
+        settings.position = i;
+        settings.marks = zone_watermarks(min_free_kbytes_, managed[i], lowmem,
+                                         zones_[i]->type() > ZoneType::normal, config.watermark_scale_factor);
+        settings.reserve_ratio = ratios[i];
+        settings.lowmem_reserve = reserves[i];
+        settings.boost_factor = config.watermark_boost_factor;
+        settings.grouping = grouping;
+        if (config.pcp) {
+            settings.pcp_batch = config.pcp_batch != 0 ? config.pcp_batch : pcp_batch(managed[i]);
+            settings.pcp_high = config.pcp_high != 0
+                                    ? config.pcp_high
+                                    : pcp_high(settings.marks.low, cpus_.count(), settings.pcp_batch);
+        }
+        zones_[i]->set(settings);
+    }
+}
+
+template <class Cpus>
+void Buddy<Cpus>::make_targets() {
+    for (unsigned bits = 0; bits < targets_.size(); ++bits) {
+        const auto wanted = highest_zone(Gfp{bits});
+        if (!wanted) continue;
+        const auto configured = [&](ZoneType type) {
+            return std::find_if(zones_.begin(), zones_.end(),
+                                [&](auto& zone) { return zone->type() == type; });
+        };
+        auto highest = configured(*wanted);
+        if (highest == zones_.end()) highest = configured(ZoneType::normal);
+        if (highest == zones_.end()) highest = zones_.end() - 1;
+        Target& target = targets_[bits];
+        target.highest = static_cast<unsigned>(highest - zones_.begin());
+        for (unsigned i = 0; i <= target.highest; ++i) {
+            if (zones_[i]->populated()) target.preferred = zones_[i].get();
+        }
+    }
+}
+
+// ---- allocation (BUDDY-70..79) -----------------------------------------------------------------------
+
+template <class Cpus>
+Page* Buddy<Cpus>::alloc_slow(Gfp gfp, Order order, CpuId cpu) {
+    const Target target = target_of(gfp);
+    if (target.preferred == nullptr || (gfp.has(__GFP_MOVABLE) && gfp.has(__GFP_RECLAIMABLE))) {
+        misuse_.report(
+            {MisuseKind::bad_request,
+             nullptr,
+             {},
+             fmt::format("alloc_pages: gfp 0x{:x} asks for two zones or two migrate types\n", gfp.bits())});
+        return nullptr;
+    }
+    FrameIndex index = no_frame;
+    if (order <= max_order) index = allocate_block({gfp, order, type_of(gfp), target}, cpu);
+    if (index != no_frame) return hand_out(index, order, gfp);
+    count_allocation(cpu, Path::failed);
+    return nullptr;
+}
+
+template <class Cpus>
+void Buddy<Cpus>::count_allocation(CpuId cpu, Path path) {
+    if (path == Path::fast) return;
+    stats_[cpu].last = path;
+    ++stats_[cpu].allocations[static_cast<std::size_t>(path)];
+}
+
+/// The flags of the attempts after the first one (BUDDY-74).
+template <class Cpus>
+AttemptFlags Buddy<Cpus>::slow_flags(Gfp gfp, Order order) {
+    AttemptFlags flags;
+    flags.min_reserve = gfp.has(__GFP_HIGH);
+    if (!gfp.has(__GFP_DIRECT_RECLAIM | __GFP_NOMEMALLOC)) {
+        flags.non_block = true;
+        flags.highatomic = order > Order{0} && gfp.has(__GFP_HIGH);
+    }
+    return flags;
+}
+
+template <class Cpus>
+FrameIndex Buddy<Cpus>::allocate_block(const Attempt& attempt, CpuId cpu) {
+    AttemptFlags fast;
+    fast.no_fragment = avoids_fragments_ && attempt.target.preferred->type() == ZoneType::normal;
+    FrameIndex index = try_zones(attempt, Mark::low, fast, cpu);
+    if (index != no_frame) return index;
+    AttemptFlags flags = slow_flags(attempt.gfp, attempt.order);
+    index = try_zones(attempt, Mark::min, flags, cpu);
+    if (index != no_frame) return index;
+    flags.no_watermarks = attempt.gfp.has(__GFP_MEMALLOC) && !attempt.gfp.has(__GFP_NOMEMALLOC);
+    index = try_zones(attempt, Mark::min, flags, cpu);
+    if (index != no_frame || !attempt.gfp.has(__GFP_DIRECT_RECLAIM)) return index;
+    return reclaim_and_retry(attempt, flags, cpu);
+}
+
+/// What direct reclaim can find here: the pages on this CPU's lists and the HIGHATOMIC reserve.
+template <class Cpus>
+FrameIndex Buddy<Cpus>::reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu) {
+    drain_local_pages(cpu);
+    FrameIndex index = try_zones(attempt, Mark::min, flags, cpu);
+    const bool gives_up = attempt.gfp.has(__GFP_NORETRY) ||
+                          (attempt.order > costly_order && !attempt.gfp.has(__GFP_RETRY_MAYFAIL));
+    if (index == no_frame && !gives_up && unreserve_highatomic_pageblocks(attempt.type, cpu) > 0) {
+        index = try_zones(attempt, Mark::min, flags, cpu);
+    }
+    if (index != no_frame || !attempt.gfp.has(__GFP_NOFAIL)) return index;
+    AttemptFlags last = flags;
+    last.no_watermarks = true;
+    return try_zones(attempt, Mark::min, last, cpu);
+}
+
+template <class Cpus>
+FrameIndex Buddy<Cpus>::try_zones(const Attempt& attempt, Mark mark, AttemptFlags flags, CpuId cpu) {
+    FrameIndex index = try_zones_once(attempt, mark, flags, cpu);
+    if (index == no_frame && flags.no_fragment) {
+        flags.no_fragment = false;
+        index = try_zones_once(attempt, mark, flags, cpu);
+    }
+    if (index != no_frame && flags.highatomic) zone_of(index).reserve_highatomic(index, cpu);
+    return index;
+}
+
+template <class Cpus>
+FrameIndex Buddy<Cpus>::try_zones_once(const Attempt& attempt, Mark mark, const AttemptFlags& flags,
+                                       CpuId cpu) {
+    for (unsigned i = attempt.target.preferred->settings().position + 1; i-- > 0;) {
+        Zone<Cpus>& zone = *zones_[i];
+        if (!zone.populated()) continue;
+        if (!flags.no_watermarks && !passes(zone, attempt, mark, flags)) continue;
+        const FrameIndex index = take_in(zone, attempt, flags, cpu);
+        if (index != no_frame) return index;
+    }
+    return no_frame;
+}
+
+template <class Cpus>
+bool Buddy<Cpus>::passes(const Zone<Cpus>& zone, const Attempt& attempt, Mark mark,
+                         const AttemptFlags& flags) const {
+    const std::uint64_t pages = level(zone.settings().marks, mark);
+    if (zone.watermark_ok(attempt.order, pages + zone.boost(), attempt.target.highest, flags)) return true;
+    // An atomic request for one page does not wait for a boost to fade (BUDDY-73, exception).
+    return attempt.order == Order{0} && mark == Mark::min && attempt.gfp.has(__GFP_ATOMIC) &&
+           zone.boost() > 0 && zone.watermark_ok(attempt.order, pages, attempt.target.highest, flags);
+}
+
+template <class Cpus>
+FrameIndex Buddy<Cpus>::take_in(Zone<Cpus>& zone, const Attempt& attempt, const AttemptFlags& flags,
+                                CpuId cpu) {
+    const auto served_by = [&](Path way) {
+        if (&zone != attempt.target.preferred) return Path::other_zone;
+        return zone.last_take_stole(cpu) ? Path::steal : way;
+    };
+    if (attempt.order <= max_pcp_order) {
+        const bool listed = !zone.per_cpu(cpu).lists[pcp_list(attempt.order, attempt.type)].empty();
+        const FrameIndex index = zone.take_per_cpu(attempt.order, attempt.type, flags, cpu);
+        if (index != no_frame) {
+            count_allocation(cpu, served_by(listed ? Path::fast : Path::refill));
+            return index;
+        }
+    }
+    const FrameIndex index = zone.take_block(attempt.order, attempt.type, flags, cpu);
+    if (index != no_frame) count_allocation(cpu, served_by(Path::zone));
+    return index;
+}
+
+template <class Cpus>
+void Buddy<Cpus>::make_compound(FrameIndex index, Order order) {
+    for (FrameIndex i = 0; i < order.pages(); ++i) arena_.page_at(index + i).head = index;
+    Page& page = arena_.page_at(index);
+    PageState state = page.load_state();
+    state.compound = 1;
+    page.store_state(state);
+}
+
+// ---- freeing (BUDDY-60..62) --------------------------------------------------------------------------
+
+template <class Cpus>
+void Buddy<Cpus>::reset_compound(FrameIndex index, Order order) {
+    for (FrameIndex i = 0; i < order.pages(); ++i) arena_.page_at(index + i).head = no_frame;
+}
+
+template <class Cpus>
+void Buddy<Cpus>::free_slow(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
+    zone.give_block(index, order, cpu);
+    ++zone.per_cpu(cpu).given;
+    stats_[cpu].last = Path::zone;
+    ++stats_[cpu].frees[static_cast<std::size_t>(Path::zone)];
+}
+
+template <class Cpus>
+void Buddy<Cpus>::report_bad_free(FrameIndex index, Order order, PageState state) {
+    const bool in_use =
+        state.kind == PageKind::allocated || state.kind == PageKind::slab || state.kind == PageKind::large;
+    const Pfn pfn = arena_.pfn_at(index);
+    const MisuseKind kind = in_use                               ? MisuseKind::wrong_order
+                            : state.kind == PageKind::none       ? MisuseKind::interior_pointer
+                            : state.kind == PageKind::free_block ? MisuseKind::double_free
+                            : state.kind == PageKind::per_cpu    ? MisuseKind::double_free
+                                                                 : MisuseKind::foreign_pointer;
+    misuse_.report({kind,
+                    arena_.address(pfn),
+                    {},
+                    fmt::format("BUG: Bad page state: pfn:0x{:x} freed as order {}: {} (order {} there)\n",
+                                pfn.value(), order.value(), to_string(kind), state.order)});
+}
+
+template <class Cpus>
+void Buddy<Cpus>::__free_pages(Page* page, Order order, CpuId cpu) {
+    const FrameIndex index = arena_.index(*page);
+    const PageState state = page->load_state();
+    if (refuse_free(index, order, state)) return;
+    if (page->references > 1) {
+        --page->references;
+        if (state.compound == 0) free_tails(index, order, cpu);
+        return;
+    }
+    free_block(index, order, cpu);
+}
+
+/// Leaves the first page to whoever still refers to it and frees the rest (BUDDY-61).
+template <class Cpus>
+void Buddy<Cpus>::free_tails(FrameIndex index, Order order, CpuId cpu) {
+    const auto own_block = [&](FrameIndex first, Order o) {
+        arena_.page_at(first).store_state(
+            {PageKind::allocated, static_cast<std::uint8_t>(o.value()), MigrateType::unmovable, 0});
+    };
+    own_block(index, Order{0});
+    while (order > Order{0}) {
+        --order;
+        const FrameIndex half = index + static_cast<FrameIndex>(order.pages());
+        own_block(half, order);
+        free_block(half, order, cpu);
+    }
+}
+
+template <class Cpus>
+void Buddy<Cpus>::put_page(Page* page, CpuId cpu) {
+    __free_pages(page, Order{page->load_state().order}, cpu);
+}
+
+// ---- many pages, part of a block (BUDDY-63, 64) --------------------------------------------------------
+
+template <class Cpus>
+std::size_t Buddy<Cpus>::alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages, CpuId cpu) {
+    const auto filled = [&] {
+        return static_cast<std::size_t>(std::find(pages.begin(), pages.end(), nullptr) - pages.begin());
+    };
+    const auto one = [&](std::size_t at) {
+        pages[at] = alloc_page(gfp, cpu);
+        return filled();
+    };
+    const std::size_t first = filled();
+    if (first == pages.size()) return first;
+    const Target target = target_of(gfp);
+    if (pages.size() - first == 1 || target.preferred == nullptr) return one(first);
+    const Attempt attempt{gfp, Order{0}, type_of(gfp), target};
+    const unsigned preferred = target.preferred->settings().position;
+    for (unsigned i = preferred + 1; i-- > 0;) {
+        Zone<Cpus>& zone = *zones_[i];
+        const std::uint64_t mark = zone.settings().marks.low + zone.boost() + pages.size();
+        if (!zone.populated() || !zone.watermark_ok(Order{0}, mark, preferred, {})) continue;
+        for (std::size_t at = first; at < pages.size(); ++at) {
+            if (pages[at] != nullptr) continue;
+            const FrameIndex index = zone.take_per_cpu_bulk(attempt.type, {}, cpu);
+            if (index == no_frame) return at == first ? one(first) : filled();
+            pages[at] = hand_out(index, Order{0}, gfp);
+        }
+        return filled();
+    }
+    return one(first);
+}
+
+template <class Cpus>
+void* Buddy<Cpus>::alloc_pages_exact(std::size_t bytes, Gfp gfp, CpuId cpu) {
+    if (bytes == 0) return nullptr;
+    const Order order = order_of(bytes);
+    Page* page = alloc_pages(gfp.without(__GFP_COMP), order, cpu);
+    if (page == nullptr) return nullptr;
+    const FrameIndex first = arena_.index(*page);
+    const auto used = static_cast<FrameIndex>((bytes + page_size - 1) >> page_shift);
+    for (FrameIndex i = 0; i < order.pages(); ++i) {
+        arena_.page_at(first + i).store_state({PageKind::allocated, 0, MigrateType::unmovable, 0});
+        arena_.page_at(first + i).references = 1;
+    }
+    for (FrameIndex i = used; i < order.pages(); ++i) {
+        arena_.page_at(first + i).references = 0;
+        zone_of(first + i).give_block(first + i, Order{0}, cpu, true);
+    }
+    return arena_.address_at(first);
+}
+
+template <class Cpus>
+void Buddy<Cpus>::free_pages_exact(void* address, std::size_t bytes, CpuId cpu) {
+    auto* const begin = static_cast<std::byte*>(address);
+    for (std::size_t offset = 0; offset < bytes; offset += page_size)
+        free_pages(begin + offset, Order{0}, cpu);
+}
+
+// ---- giving back what is held for reuse ----------------------------------------------------------------
+
+template <class Cpus>
+void Buddy<Cpus>::drain_local_pages(CpuId cpu) {
+    for (Zone<Cpus>* zone : populated_) zone->drain(cpu, cpu);
+}
+
+template <class Cpus>
+void Buddy<Cpus>::drain_all_pages(CpuId cpu) {
+    for (CpuId whose; whose.value() < cpus_.count(); ++whose) {
+        for (Zone<Cpus>* zone : populated_) zone->drain(whose, cpu);
+    }
+}
+
+template <class Cpus>
+unsigned Buddy<Cpus>::unreserve_highatomic_pageblocks(MigrateType type, CpuId cpu) {
+    unsigned pageblocks = 0;
+    for (auto zone = populated_.rbegin(); zone != populated_.rend(); ++zone) {
+        while ((*zone)->unreserve_highatomic(type, true, cpu)) ++pageblocks;
+    }
+    return pageblocks;
+}
+
+template <class Cpus>
+void Buddy<Cpus>::drain(CpuId cpu) {
+    drain_all_pages(cpu);
+    unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
+}
+
+// ---- the contract ----------------------------------------------------------------------------------------
+
+template <class Cpus>
+void* Buddy<Cpus>::allocate(const Request& request) {
+    const std::size_t bytes = std::max({request.size, request.align, std::size_t{1}});
+    if (bytes > max_order.bytes()) {
+        count_allocation(request.cpu, Path::failed);
+        return nullptr;
+    }
+    return __get_free_pages(request.gfp, order_of(bytes), request.cpu);
+}
+
+template <class Cpus>
+void Buddy<Cpus>::deallocate(void* p, CpuId cpu) {
+    if (p == nullptr) return;
+    if (!arena_.contains(p) || arena_.offset_of(p) % page_size != 0) {
+        const bool outside = !arena_.contains(p);
+        const MisuseKind kind = outside ? MisuseKind::foreign_pointer : MisuseKind::interior_pointer;
+        return misuse_.report(
+            {kind, p, {}, fmt::format("BUG: Bad page: {} freed: {}\n", p, to_string(kind))});
+    }
+    Page* page = virt_to_page(p);
+    __free_pages(page, Order{page->load_state().order}, cpu);
+}
+
+template <class Cpus>
+std::size_t Buddy<Cpus>::usable_size(const void* p) const {
+    return Order{virt_to_page(p)->load_state().order}.bytes();
+}
+
+template <class Cpus>
+std::uint64_t Buddy<Cpus>::pages_in_use() const {
+    std::int64_t pages = 0;
+    for (const Zone<Cpus>* zone : populated_) {
+        pages += static_cast<std::int64_t>(zone->present()) - zone->free_pages();
+        for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
+            pages -= zone->per_cpu(cpu).count + zone->per_cpu(cpu).free_pages_difference;
+        }
+    }
+    return static_cast<std::uint64_t>(pages);
+}
+
+template <class Cpus>
+AllocatorStats Buddy<Cpus>::stats() const {
+    AllocatorStats stats;
+    stats.metadata_bytes = sizeof(*this) + arena_.metadata_bytes() + stats_.metadata_bytes();
+    stats.held_bytes = pages_in_use() << page_shift;
+    const auto fast = static_cast<std::size_t>(Path::fast);
+    for (const Zone<Cpus>* zone : populated_) {
+        stats.metadata_bytes += zone->metadata_bytes();
+        for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
+            const PerCpuPages& pcp = zone->per_cpu(cpu);
+            stats.held_bytes += static_cast<std::uint64_t>(pcp.count) << page_shift;
+            stats.allocations[fast] += pcp.taken;
+            stats.frees[fast] += pcp.given;
+        }
+    }
+    for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
+        for (std::size_t path = 0; path < path_count; ++path) {
+            const std::uint64_t allocations = stats_[cpu].allocations[path];
+            stats.allocations[path] += allocations;
+            if (path != static_cast<std::size_t>(Path::failed)) stats.allocations[fast] -= allocations;
+            stats.frees[path] += stats_[cpu].frees[path];
+            stats.frees[fast] -= stats_[cpu].frees[path];
+        }
+    }
+    return stats;
+}
+
+template <class Cpus>
+FreeBlocks Buddy<Cpus>::free_blocks() const {
+    std::array<std::uint64_t, order_count> blocks{};
+    for (const Zone<Cpus>* zone : populated_) {
+        for (unsigned order = 0; order < order_count; ++order)
+            blocks[order] += zone->free_area(Order{order}).blocks;
+    }
+    return blocks;
+}
+
+template class Buddy<OwnedCpus>;
+template class Buddy<SimulatedCpus>;
+
+}  // namespace kmemlab

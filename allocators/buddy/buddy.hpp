@@ -1,0 +1,253 @@
+/// The buddy page allocator: blocks of 2^order page frames out of the zones of an arena.
+///
+///     request (gfp, order) -> zones from the highest allowed one down -> watermark test
+///        -> order 0..3: this CPU's page list, refilled in batches from the free lists
+///        -> larger, or nothing there: the zone's free lists, splitting; other migrate types (zone.hpp)
+///     free -> this CPU's page list, or merged into the free lists
+///
+/// Follows Linux 6.1 (BUDDY-1..110). Laws: B1..B17, M1..M5 (docs/invariants.md). Differences, and why:
+///  - Nothing can be reclaimed, compacted or killed here. A request that may reclaim (BUDDY-77) instead
+///  empties
+///    its own CPU's lists and takes back the HIGHATOMIC reserve once, and then gets null; NOFAIL takes the
+///    last page, and null only if there is none.
+///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists, so B6
+///    concerns HIGHATOMIC alone.
+///  - Descriptors of frames in holes exist and are zero: merging may read them (B17), nothing writes them.
+///
+/// Threads: each CPU's lists belong to whoever runs on it; zones are locked; counters are atomics. drain()
+/// and find_violation() need everybody else outside.
+#pragma once
+
+#include <array>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "allocators/base/allocator_types.hpp"
+#include "allocators/base/misuse.hpp"
+#include "allocators/buddy/zone.hpp"
+
+namespace kmemlab {
+
+template <class Cpus>
+class Buddy {
+  public:
+    /// The zones of `config.layout` over all of the arena, which must be fresh. Throws UsageError if they
+    /// cannot be laid out or hold less than 64 pages.
+    Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse);
+    /// The same with zones as given.
+    Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
+          std::vector<ZoneSpec> zones);
+
+    // PageSource
+    [[nodiscard]] std::optional<Pfn> take(Order order, Gfp gfp, CpuId cpu) {
+        const Page* page = alloc_pages(gfp, order, cpu);
+        if (page == nullptr) return {};
+        return arena_.pfn_at(arena_.index(*page));
+    }
+    void give(Pfn pfn, Order order, CpuId cpu) { free_block(arena_.index(pfn), order, cpu); }
+    [[nodiscard]] Arena& arena() { return arena_; }
+
+    // The kernel's interface. Pages come with one reference; nullptr: no memory.
+    [[nodiscard]] Page* alloc_pages(Gfp gfp, Order order, CpuId cpu);
+    [[nodiscard]] Page* alloc_page(Gfp gfp, CpuId cpu) { return alloc_pages(gfp, Order{0}, cpu); }
+    // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
+    [[nodiscard]] void* __get_free_pages(Gfp gfp, Order order, CpuId cpu) {
+        return page_address(alloc_pages(gfp, order, cpu));
+    }
+    [[nodiscard]] void* get_zeroed_page(Gfp gfp, CpuId cpu) {
+        return __get_free_pages(gfp | __GFP_ZERO, Order{0}, cpu);
+    }
+    /// The direct map's address of a page; nullptr for nullptr.
+    [[nodiscard]] void* page_address(const Page* page) const {
+        return page == nullptr ? nullptr : arena_.address_at(arena_.index(*page));
+    }
+    [[nodiscard]] Page* virt_to_page(const void* address) const {
+        return &arena_.page_at(static_cast<FrameIndex>(arena_.offset_of(address) >> page_shift));
+    }
+    /// Drops one reference; the last one frees the block. With a reference left, all of a non-compound block
+    /// but its first page is freed at once (BUDDY-61).
+    // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
+    void __free_pages(Page* page, Order order, CpuId cpu);
+    void free_pages(void* address, Order order, CpuId cpu) {
+        if (address != nullptr) __free_pages(virt_to_page(address), order, cpu);
+    }
+    void get_page(Page* page) { ++page->references; }
+    void put_page(Page* page, CpuId cpu);
+
+    /// Fills the null entries of `pages` with order-0 pages as far as it can; the number of entries that are
+    /// filled then, from the start (BUDDY-63).
+    std::size_t alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages, CpuId cpu);
+    /// `bytes` rounded up to pages, the rest of the block given back; each page is its own (BUDDY-64).
+    [[nodiscard]] void* alloc_pages_exact(std::size_t bytes, Gfp gfp, CpuId cpu);
+    void free_pages_exact(void* address, std::size_t bytes, CpuId cpu);
+
+    void drain_local_pages(CpuId cpu);
+    /// CPUs ascending, zones ascending. Everybody else must be outside.
+    void drain_all_pages(CpuId cpu);
+    /// Gives the pageblocks of the HIGHATOMIC reserve back to `type`; the number of them.
+    unsigned unreserve_highatomic_pageblocks(MigrateType type, CpuId cpu);
+
+    // Allocator: sizes are rounded up to blocks.
+    [[nodiscard]] void* allocate(const Request& request);
+    void deallocate(void* p, CpuId cpu);
+    [[nodiscard]] std::size_t usable_size(const void* p) const;
+    [[nodiscard]] AllocatorStats stats() const;
+    [[nodiscard]] Path last_path(CpuId cpu) { return std::exchange(stats_[cpu].last, Path::fast); }
+    void drain(CpuId cpu);
+    [[nodiscard]] MaybeViolation find_violation() const;
+    [[nodiscard]] std::vector<Text> snapshot() const;
+    [[nodiscard]] FreeBlocks free_blocks() const;
+
+    /// Configured zones, ascending, populated or not.
+    [[nodiscard]] std::span<const std::unique_ptr<Zone<Cpus>>> zones() const { return zones_; }
+    [[nodiscard]] Zone<Cpus>& zone(std::size_t position) { return *zones_[position]; }
+    /// Pages that callers hold: neither on a free list nor on a CPU's list.
+    [[nodiscard]] std::uint64_t pages_in_use() const;
+    [[nodiscard]] std::uint64_t min_free_kbytes() const { return min_free_kbytes_; }
+    [[nodiscard]] unsigned cpu_count() const { return cpus_.count(); }
+
+  private:
+    /// What the zone bits of a request come to.
+    struct Target {
+        Zone<Cpus>* preferred = nullptr;  ///< the highest populated zone allowed; nullptr: a bad combination
+        unsigned highest = 0;             ///< position of the highest zone allowed
+    };
+    struct Attempt {
+        Gfp gfp;
+        Order order;
+        MigrateType type;
+        Target target;
+    };
+    struct CpuStats {
+        Path last = Path::fast;
+        PathCounts allocations{};  ///< those that were not fast
+        PathCounts frees{};
+    };
+
+    void set_watermarks(const BuddyConfig& config);
+    void make_targets();
+    [[nodiscard]] Target target_of(Gfp gfp) const { return targets_[gfp.bits() & 0xf]; }
+    [[nodiscard]] MigrateType type_of(Gfp gfp) const { return types_[(gfp.bits() >> 3) & 3]; }
+    [[nodiscard]] Zone<Cpus>& zone_of(FrameIndex index) const;
+
+    [[nodiscard]] Page* alloc_slow(Gfp gfp, Order order, CpuId cpu);
+    [[nodiscard]] FrameIndex allocate_block(const Attempt& attempt, CpuId cpu);
+    [[nodiscard]] FrameIndex try_zones(const Attempt& attempt, Mark mark, AttemptFlags flags, CpuId cpu);
+    [[nodiscard]] FrameIndex try_zones_once(const Attempt& attempt, Mark mark, const AttemptFlags& flags,
+                                            CpuId cpu);
+    [[nodiscard]] bool passes(const Zone<Cpus>& zone, const Attempt& attempt, Mark mark,
+                              const AttemptFlags& flags) const;
+    [[nodiscard]] FrameIndex take_in(Zone<Cpus>& zone, const Attempt& attempt, const AttemptFlags& flags,
+                                     CpuId cpu);
+    [[nodiscard]] FrameIndex reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu);
+    [[nodiscard]] static AttemptFlags slow_flags(Gfp gfp, Order order);
+    Page* hand_out(FrameIndex index, Order order, Gfp gfp);
+    void make_compound(FrameIndex index, Order order);
+
+    void free_block(FrameIndex index, Order order, CpuId cpu);
+    void free_slow(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
+    [[nodiscard]] bool refuse_free(FrameIndex index, Order order, PageState state);
+    void report_bad_free(FrameIndex index, Order order, PageState state);
+    void reset_compound(FrameIndex index, Order order);
+    void free_tails(FrameIndex index, Order order, CpuId cpu);
+    void count_allocation(CpuId cpu, Path path);
+
+    Arena& arena_;
+    Cpus& cpus_;
+    MisuseLog& misuse_;
+    std::array<Target, 16> targets_{};
+    std::array<MigrateType, 4> types_{};
+    std::vector<std::unique_ptr<Zone<Cpus>>> zones_;
+    std::vector<Zone<Cpus>*> populated_;  ///< ascending
+    bool avoids_fragments_ = false;       ///< the layout has DMA32 (BUDDY-70)
+    std::uint64_t min_free_kbytes_ = 0;
+    Order pageblock_order_;
+    PerCpu<CpuStats> stats_;
+};
+
+/// The zone of a frame that was given out, which therefore lies in one.
+template <class Cpus>
+inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
+    const Pfn pfn = arena_.pfn_at(index);
+    auto zone = populated_.rbegin();
+    while (!(*zone)->contains(pfn)) ++zone;
+    return **zone;
+}
+
+/// The way that most single pages go: above the low mark of the preferred zone, from this CPU's list.
+template <class Cpus>
+inline Page* Buddy<Cpus>::alloc_pages(Gfp gfp, Order order, CpuId cpu) {
+    const Target target = target_of(gfp);
+    if (order == Order{0} && target.preferred != nullptr &&
+        target.preferred->one_page_above_low(target.highest)) {
+        PerCpuPages& pcp = target.preferred->per_cpu(cpu);
+        PageList& list = pcp.lists[pcp_list(Order{0}, type_of(gfp))];
+        if (!list.empty()) {
+            pcp.free_factor /= 2;
+            --pcp.count;
+            ++pcp.taken;
+            return hand_out(list.pop_head(arena_), Order{0}, gfp);
+        }
+    }
+    return alloc_slow(gfp, order, cpu);
+}
+
+template <class Cpus>
+inline Page* Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
+    Page& page = arena_.page_at(index);
+    page.store_state(
+        {PageKind::allocated, static_cast<std::uint8_t>(order.value()), MigrateType::unmovable, 0});
+    page.word = 0;
+    page.references = 1;
+    if (gfp.has(__GFP_ZERO)) [[unlikely]] {
+        std::memset(arena_.address_at(index), 0, order.bytes());
+    }
+    if (order > Order{0} && gfp.has(__GFP_COMP)) make_compound(index, order);
+    return &page;
+}
+
+/// Frees a block whose last reference is gone (BUDDY-60): to this CPU's list, or into the zone.
+template <class Cpus>
+inline void Buddy<Cpus>::free_block(FrameIndex index, Order order, CpuId cpu) {
+    Page& page = arena_.page_at(index);
+    const PageState state = page.load_state();
+    if (refuse_free(index, order, state)) [[unlikely]] {
+        return;
+    }
+    if (state.compound != 0) reset_compound(index, order);
+    page.word = 0;
+    page.owner = nullptr;
+    page.head = no_frame;
+    Zone<Cpus>& zone = zone_of(index);
+    PerCpuPages& pcp = zone.per_cpu(cpu);
+    if (order > max_pcp_order) return free_slow(zone, index, order, cpu);
+    const MigrateType type = zone.pageblock_type(arena_.pfn_at(index));
+    page.store_state({PageKind::per_cpu, state.order, type, 0});
+    pcp.lists[pcp_list(order, type)].push_head(arena_, index);
+    pcp.count += static_cast<std::int32_t>(order.pages());
+    ++pcp.given;
+    if (Zone<Cpus>::over_limit(pcp, order)) [[unlikely]] {
+        zone.flush(pcp, order, pcp_list(order, type), cpu);
+        stats_[cpu].last = Path::flush;
+        ++stats_[cpu].frees[static_cast<std::size_t>(Path::flush)];
+    }
+}
+
+template <class Cpus>
+inline bool Buddy<Cpus>::refuse_free(FrameIndex index, Order order, PageState state) {
+    const bool in_use =
+        state.kind == PageKind::allocated || state.kind == PageKind::slab || state.kind == PageKind::large;
+    if (in_use && state.order == order.value()) [[likely]] {
+        return false;
+    }
+    report_bad_free(index, order, state);
+    return true;
+}
+
+extern template class Buddy<OwnedCpus>;
+extern template class Buddy<SimulatedCpus>;
+
+}  // namespace kmemlab

@@ -1,0 +1,42 @@
+/// Per-CPU page lists of one zone ("pcp", BUDDY-50..57): blocks of orders 0..3 by order and migrate type,
+/// taken and given at the head without a lock; refilled and flushed in batches under the zone's lock.
+/// The owner CPU alone touches them. Transparent huge pages, which would add two lists, are not modelled.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "allocators/base/units.hpp"
+#include "allocators/machine/page.hpp"
+#include "allocators/machine/page_list.hpp"
+
+namespace kmemlab {
+
+/// Largest order that has per-CPU lists.
+inline constexpr Order max_pcp_order = costly_order;
+inline constexpr unsigned pcp_lists = (max_pcp_order.value() + 1) * request_types;
+
+/// HIGHATOMIC pages lie on MOVABLE's list (BUDDY-55).
+[[nodiscard]] constexpr unsigned pcp_list(Order order, MigrateType type) {
+    const MigrateType listed = type == MigrateType::highatomic ? MigrateType::movable : type;
+    return request_types * order.value() + static_cast<unsigned>(listed);
+}
+
+struct PerCpuPages {
+    std::int32_t count = 0;  ///< pages over all lists (B8)
+    std::int32_t high = 0;   ///< at this count pages go back
+    std::int32_t batch = 1;
+    std::int32_t free_factor = 0;  ///< grows while only frees come: larger batches go back
+    std::uint64_t taken = 0;       ///< blocks taken by this CPU from this zone, by any way
+    std::uint64_t given = 0;
+    std::array<PageList, pcp_lists> lists;
+    std::int64_t free_pages_difference = 0;  ///< not yet in the zone's counter (BUDDY-90)
+    bool stole = false;                      ///< the last take fell back to another migrate type
+
+    /// Frees of high orders come after frees only: everything goes back at once (BUDDY-55, fh).
+    [[nodiscard]] bool freeing_high_order(Order order) const {
+        return free_factor > 0 && order > Order{0} && order <= max_pcp_order;
+    }
+};
+
+}  // namespace kmemlab

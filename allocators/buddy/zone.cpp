@@ -1,0 +1,444 @@
+#include "allocators/buddy/zone.hpp"
+
+#include <algorithm>
+
+namespace kmemlab {
+namespace {
+
+std::uint64_t frames_in(const std::vector<FrameRange>& ranges) {
+    std::uint64_t frames = 0;
+    for (const FrameRange& range : ranges) frames += range.frames();
+    return frames;
+}
+
+}  // namespace
+
+template <class Cpus>
+Zone<Cpus>::Zone(const ZoneSpec& spec, Order pageblock_order, const Arena& arena, Cpus& cpus)
+    : type_{spec.type},
+      span_{spec.span},
+      memory_{spec.memory},
+      present_{frames_in(spec.memory)},
+      managed_{spec.managed == 0 ? present_ : spec.managed},
+      pageblock_order_{pageblock_order},
+      first_pageblock_{span_.start.value() >> pageblock_order.value()},
+      arena_{arena},
+      cpus_{cpus},
+      threshold_{kmemlab::counter_threshold(managed_, cpus.count())},
+      per_cpu_{cpus.count()},
+      pageblock_types_(span_.frames() == 0 ? 0 : pageblock(span_.end - 1) + 1) {
+    for (auto& type : pageblock_types_) type.store(MigrateType::movable, std::memory_order_relaxed);
+}
+
+template <class Cpus>
+void Zone<Cpus>::set(const ZoneSettings& settings) {
+    settings_ = settings;
+    boost_.store(0, std::memory_order_relaxed);
+    for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
+        per_cpu_[cpu].batch = static_cast<std::int32_t>(settings.pcp_batch);
+        per_cpu_[cpu].high = static_cast<std::int32_t>(settings.pcp_high);
+    }
+}
+
+template <class Cpus>
+void Zone<Cpus>::free_all_memory() {
+    for (const FrameRange& range : memory_) {
+        for (Pfn pfn = range.start; pfn < range.end;) {
+            Order order = max_order;
+            while (!pfn.is_aligned(order) || pfn + order.pages() > range.end) --order;
+            give_locked(arena_.index(pfn), order, MigrateType::movable, CpuId{0}, true);
+            pfn += order.pages();
+        }
+    }
+    free_pages_ += per_cpu_[CpuId{0}].free_pages_difference;
+    per_cpu_[CpuId{0}].free_pages_difference = 0;
+}
+
+template <class Cpus>
+bool Zone<Cpus>::watermark_ok(Order order, std::uint64_t mark, unsigned highest_zone,
+                              const AttemptFlags& flags) const {
+    std::uint64_t unusable = order.pages() - 1;
+    if (!flags.reserves()) unusable += reserved_highatomic();
+    const std::uint64_t needed = lowered_mark(mark, flags) + settings_.lowmem_reserve[highest_zone];
+    if (free_pages() - static_cast<std::int64_t>(unusable) <= static_cast<std::int64_t>(needed)) return false;
+    if (order == Order{0}) return true;
+    const unsigned usable_types = flags.highatomic || flags.oom ? migrate_types : request_types;
+    for (Order o = order; o <= max_order; ++o) {
+        for (unsigned t = 0; t < usable_types; ++t) {
+            if (!free_area(o).lists[t].empty()) return true;
+        }
+    }
+    return false;
+}
+
+template <class Cpus>
+void Zone<Cpus>::set_pageblock_type(Pfn pfn, MigrateType type) {
+    const bool kept = settings_.grouping || type == MigrateType::highatomic;
+    pageblock_types_[pageblock(pfn)].store(kept ? type : MigrateType::unmovable, std::memory_order_relaxed);
+}
+
+template <class Cpus>
+void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu) {
+    std::int64_t& difference = per_cpu_[cpu].free_pages_difference;
+    difference += pages;
+    if (difference > threshold_ || difference < -threshold_) {
+        free_pages_.fetch_add(difference, std::memory_order_relaxed);
+        difference = 0;
+    }
+}
+
+// ---- lists -------------------------------------------------------------------------------------------
+
+template <class Cpus>
+void Zone<Cpus>::add(FrameIndex index, Order order, MigrateType type, bool to_tail) {
+    FreeArea& area = free_areas_[order.value()];
+    arena_.page_at(index).store_state(
+        {PageKind::free_block, static_cast<std::uint8_t>(order.value()), type, 0});
+    if (to_tail) {
+        area.list(type).push_tail(arena_, index);
+    } else {
+        area.list(type).push_head(arena_, index);
+    }
+    ++area.blocks;
+}
+
+template <class Cpus>
+void Zone<Cpus>::unlink(FrameIndex index, Order order) {
+    Page& page = arena_.page_at(index);
+    FreeArea& area = free_areas_[order.value()];
+    area.list(page.load_state().type).remove(arena_, index);
+    --area.blocks;
+    page.store_state({});
+}
+
+template <class Cpus>
+void Zone<Cpus>::move_to_tail(FrameIndex index, MigrateType type) {
+    const Order order{arena_.page_at(index).load_state().order};
+    unlink(index, order);
+    add(index, order, type, true);
+}
+
+template <class Cpus>
+bool Zone<Cpus>::is_free_block(Pfn pfn, Order order) const {
+    if (!contains(pfn)) return false;
+    const PageState state = arena_.page(pfn).load_state();
+    return state.kind == PageKind::free_block && state.order == order.value();
+}
+
+template <class Cpus>
+bool Zone<Cpus>::may_merge(Pfn buddy, Order order, MigrateType type) const {
+    if (!is_free_block(buddy, order)) return false;
+    if (order < pageblock_order_) return true;
+    const MigrateType theirs = pageblock_type(buddy);
+    const bool both_ordinary = theirs != MigrateType::highatomic && type != MigrateType::highatomic;
+    return theirs == type || both_ordinary;
+}
+
+/// True if the buddy of the parent block is free, so that this block will soon merge further (BUDDY-13).
+template <class Cpus>
+bool Zone<Cpus>::merges_soon(Pfn pfn, Order order) const {
+    if (order.value() + 2 > max_order.value()) return false;
+    const Order parent{order.value() + 1};
+    return is_free_block(pfn.align_down(parent).buddy(parent), parent);
+}
+
+template <class Cpus>
+void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type, CpuId cpu, bool to_tail) {
+    change_free_pages(static_cast<std::int64_t>(order.pages()), cpu);
+    Pfn pfn = arena_.pfn_at(index);
+    while (order < max_order && may_merge(pfn.buddy(order), order, type)) {
+        unlink(arena_.index(pfn.buddy(order)), order);
+        ++order;
+        pfn = pfn.align_down(order);
+    }
+    add(arena_.index(pfn), order, type, to_tail || merges_soon(pfn, order));
+}
+
+template <class Cpus>
+void Zone<Cpus>::give_block(FrameIndex index, Order order, CpuId cpu, bool to_tail) {
+    const LockGuard guard{cpus_, lock_, cpu};
+    Page& page = arena_.page_at(index);
+    page.store_state({});
+    give_locked(index, order, pageblock_type(arena_.pfn_at(index)), cpu, to_tail);
+}
+
+// ---- taking ------------------------------------------------------------------------------------------
+
+template <class Cpus>
+FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
+    for (Order from = order; from <= max_order; ++from) {
+        const FrameIndex index = free_area(from).list(type).head();
+        if (index == no_frame) continue;
+        unlink(index, from);
+        while (from > order) {
+            --from;
+            add(index + static_cast<FrameIndex>(from.pages()), from, type, false);
+        }
+        arena_.page_at(index).store_state(
+            {PageKind::allocated, static_cast<std::uint8_t>(order.value()), type, 0});
+        return index;
+    }
+    return no_frame;
+}
+
+template <class Cpus>
+FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type, const AttemptFlags& flags,
+                                          CpuId cpu) {
+    for (;;) {
+        const FrameIndex index = take_smallest(order, type);
+        if (index != no_frame || !fall_back(order, type, flags)) return index;
+        per_cpu_[cpu].stole = true;
+    }
+}
+
+template <class Cpus>
+FrameIndex Zone<Cpus>::take_block(Order order, MigrateType type, const AttemptFlags& flags, CpuId cpu) {
+    const LockGuard guard{cpus_, lock_, cpu};
+    per_cpu_[cpu].stole = false;
+    FrameIndex index = no_frame;
+    if (flags.highatomic) index = take_smallest(order, MigrateType::highatomic);
+    if (index == no_frame) index = take_with_fallback(order, type, flags, cpu);
+    if (index == no_frame && (flags.oom || flags.non_block))
+        index = take_smallest(order, MigrateType::highatomic);
+    if (index == no_frame) return index;
+    change_free_pages(-static_cast<std::int64_t>(order.pages()), cpu);
+    ++per_cpu_[cpu].taken;
+    return index;
+}
+
+// ---- fallback (BUDDY-30..36) -------------------------------------------------------------------------
+
+template <class Cpus>
+std::optional<MigrateType> Zone<Cpus>::fallback_source(Order order, MigrateType type) const {
+    using enum MigrateType;
+    constexpr std::array<std::array<MigrateType, 2>, request_types> sequences{
+        {{reclaimable, movable}, {reclaimable, unmovable}, {unmovable, movable}}};
+    for (const MigrateType source : sequences[static_cast<std::size_t>(type)]) {
+        if (!free_area(order).list(source).empty()) return source;
+    }
+    return {};
+}
+
+template <class Cpus>
+bool Zone<Cpus>::stealable(Order order, MigrateType type) const {
+    return order.value() >= pageblock_order_.value() / 2 || type != MigrateType::movable ||
+           !settings_.grouping;
+}
+
+template <class Cpus>
+std::optional<typename Zone<Cpus>::Find> Zone<Cpus>::find_fallback(Order order, MigrateType type,
+                                                                   Order lowest) const {
+    std::optional<Find> largest;
+    for (unsigned o = max_order.value() + 1; !largest && o-- > lowest.value();) {
+        if (const auto source = fallback_source(Order{o}, type)) largest = Find{Order{o}, *source};
+    }
+    if (!largest || stealable(largest->order, type)) return largest;
+    // May not take the pageblock over: the smallest block that fits does least harm (BUDDY-33).
+    for (Order o = order; o < largest->order; ++o) {
+        if (const auto source = fallback_source(o, type)) return Find{o, *source};
+    }
+    return largest;
+}
+
+template <class Cpus>
+bool Zone<Cpus>::fall_back(Order order, MigrateType type, const AttemptFlags& flags) {
+    const Order lowest = flags.no_fragment ? std::max(order, pageblock_order_) : order;
+    const auto find = find_fallback(order, type, lowest);
+    if (!find) return false;
+    steal(*find, type);
+    return true;
+}
+
+template <class Cpus>
+void Zone<Cpus>::steal(Find find, MigrateType type) {
+    const FrameIndex victim = free_area(find.order).list(find.source).head();
+    const Pfn pfn = arena_.pfn_at(victim);
+    const MigrateType recorded = pageblock_type(pfn);
+    if (recorded == MigrateType::highatomic) return move_to_tail(victim, type);
+    if (find.order >= pageblock_order_) {
+        for (std::uint64_t i = 0; i < find.order.pages(); i += pageblock_pages())
+            set_pageblock_type(pfn + i, type);
+        return move_to_tail(victim, type);
+    }
+    raise_boost();
+    if (!stealable(find.order, type)) return move_to_tail(victim, type);
+    const auto moved = move_pageblock(pfn, type);
+    if (!moved) return move_to_tail(victim, type);
+    if (claims_pageblock(*moved, type, recorded)) set_pageblock_type(pfn, type);
+}
+
+template <class Cpus>
+bool Zone<Cpus>::claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const {
+    std::uint64_t alike = 0;
+    if (type == MigrateType::movable) {
+        alike = moved.movable_in_use;
+    } else if (recorded == MigrateType::movable) {
+        alike = pageblock_pages() - moved.free - moved.movable_in_use;
+    }
+    return moved.free + alike >= pageblock_pages() / 2 || !settings_.grouping;
+}
+
+template <class Cpus>
+std::optional<typename Zone<Cpus>::Moved> Zone<Cpus>::move_pageblock(Pfn inside, MigrateType type) {
+    const Pfn start = inside.align_down(pageblock_order_);
+    const Pfn end = start + pageblock_pages();
+    if (end > span_.end) return {};
+    Moved moved;
+    for (Pfn pfn = start < span_.start ? inside : start; pfn < end;) {
+        const PageState state = arena_.page(pfn).load_state();
+        if (state.kind != PageKind::free_block) {
+            moved.movable_in_use += state.kind == PageKind::lru ? 1 : 0;
+            ++pfn;
+            continue;
+        }
+        const Order order{state.order};
+        move_to_tail(arena_.index(pfn), type);
+        moved.free += order.pages();
+        pfn += order.pages();
+    }
+    return moved;
+}
+
+template <class Cpus>
+void Zone<Cpus>::raise_boost() {
+    if (settings_.boost_factor == 0 || 4 * pageblock_pages() > managed_) return;
+    const std::uint64_t cap = settings_.marks.high * settings_.boost_factor / 10000;
+    if (cap == 0) return;
+    const std::uint64_t raised = std::min(boost() + pageblock_pages(), std::max(pageblock_pages(), cap));
+    boost_.store(raised, std::memory_order_relaxed);
+}
+
+// ---- HIGHATOMIC reserve (BUDDY-40, 41) ---------------------------------------------------------------
+
+template <class Cpus>
+void Zone<Cpus>::reserve_highatomic(FrameIndex index, CpuId cpu) {
+    const std::uint64_t limit = managed_ / 100 + pageblock_pages();
+    if (reserved_highatomic() >= limit) return;
+    const LockGuard guard{cpus_, lock_, cpu};
+    const Pfn pfn = arena_.pfn_at(index);
+    if (reserved_highatomic() >= limit || pageblock_type(pfn) == MigrateType::highatomic) return;
+    reserved_highatomic_ += pageblock_pages();
+    set_pageblock_type(pfn, MigrateType::highatomic);
+    move_pageblock(pfn, MigrateType::highatomic);
+}
+
+template <class Cpus>
+bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
+    if (!force && reserved_highatomic() <= pageblock_pages()) return false;
+    const LockGuard guard{cpus_, lock_, cpu};
+    for (Order order; order <= max_order; ++order) {
+        const FrameIndex index = free_area(order).list(MigrateType::highatomic).head();
+        if (index == no_frame) continue;
+        const Pfn pfn = arena_.pfn_at(index);
+        if (pageblock_type(pfn) == MigrateType::highatomic) {
+            reserved_highatomic_ -= std::min(pageblock_pages(), reserved_highatomic());
+        }
+        set_pageblock_type(pfn, type);
+        const auto moved = move_pageblock(pfn, type);
+        if (moved && moved->free > 0) return true;
+    }
+    return false;
+}
+
+// ---- per-CPU lists (BUDDY-50..57) --------------------------------------------------------------------
+
+template <class Cpus>
+void Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags,
+                        CpuId cpu) {
+    const std::int32_t blocks = pcp.batch == 1 ? 1 : std::max(pcp.batch >> order.value(), 2);
+    const LockGuard guard{cpus_, lock_, cpu};
+    std::int32_t pages = 0;
+    for (std::int32_t i = 0; i < blocks; ++i) {
+        const FrameIndex index = take_with_fallback(order, type, flags, cpu);
+        if (index == no_frame) break;
+        arena_.page_at(index).store_state(
+            {PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
+        pcp.lists[pcp_list(order, type)].push_tail(arena_, index);
+        pages += static_cast<std::int32_t>(order.pages());
+    }
+    if (pages == 0) return;
+    change_free_pages(-std::int64_t{pages}, cpu);
+    pcp.count += pages;
+}
+
+template <class Cpus>
+FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const AttemptFlags& flags, CpuId cpu) {
+    PerCpuPages& pcp = per_cpu_[cpu];
+    pcp.stole = false;
+    pcp.free_factor /= 2;
+    PageList& list = pcp.lists[pcp_list(order, type)];
+    if (list.empty()) refill(pcp, order, type, flags, cpu);
+    if (list.empty()) return no_frame;
+    pcp.count -= static_cast<std::int32_t>(order.pages());
+    ++pcp.taken;
+    return list.pop_head(arena_);
+}
+
+template <class Cpus>
+FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& flags, CpuId cpu) {
+    const std::int32_t free_factor = per_cpu_[cpu].free_factor;
+    const FrameIndex index = take_per_cpu(Order{0}, type, flags, cpu);
+    per_cpu_[cpu].free_factor = free_factor;
+    return index;
+}
+
+template <class Cpus>
+void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned list, CpuId cpu) {
+    pages = std::min<std::int64_t>(pages, pcp.count);
+    for (; pages > 0; list = (list + 1) % pcp_lists) {
+        const Order order{list / request_types};
+        while (pages > 0 && !pcp.lists[list].empty()) {
+            const FrameIndex index = pcp.lists[list].pop_tail(arena_);
+            Page& page = arena_.page_at(index);
+            const MigrateType type = page.load_state().type;
+            page.store_state({});
+            give_locked(index, order, type, cpu, false);
+            pages -= static_cast<std::int64_t>(order.pages());
+            pcp.count -= static_cast<std::int32_t>(order.pages());
+        }
+    }
+}
+
+template <class Cpus>
+void Zone<Cpus>::flush(PerCpuPages& pcp, Order order, unsigned list, CpuId cpu) {
+    constexpr int largest_factor = 5;
+    std::int64_t pages = pcp.count;
+    if (!pcp.freeing_high_order(order)) {
+        if (pcp.high < pcp.batch) {
+            pages = 1;
+        } else {
+            const std::int64_t room = pcp.high - pcp.batch;
+            const std::int64_t scaled = std::int64_t{pcp.batch} << pcp.free_factor;
+            if (scaled < room && pcp.free_factor < largest_factor) ++pcp.free_factor;
+            pages = std::min(std::max<std::int64_t>(scaled, pcp.batch), room);
+        }
+    }
+    const LockGuard guard{cpus_, lock_, cpu};
+    free_from_lists(pcp, pages, list, cpu);
+}
+
+template <class Cpus>
+void Zone<Cpus>::drain(CpuId whose, CpuId cpu) {
+    PerCpuPages& pcp = per_cpu_[whose];
+    if (pcp.count == 0) return;
+    const LockGuard guard{cpus_, lock_, cpu};
+    while (pcp.count > 0) free_from_lists(pcp, std::min<std::int64_t>(pcp.count, pcp.batch * 32), 0, cpu);
+}
+
+template <class Cpus>
+std::array<std::uint64_t, migrate_types> Zone<Cpus>::pageblocks_by_type() const {
+    std::array<std::uint64_t, migrate_types> counts{};
+    for (const auto& type : pageblock_types_)
+        ++counts[static_cast<std::size_t>(type.load(std::memory_order_relaxed))];
+    return counts;
+}
+
+template <class Cpus>
+std::size_t Zone<Cpus>::metadata_bytes() const {
+    return sizeof(*this) + per_cpu_.metadata_bytes() + pageblock_types_.size();
+}
+
+template class Zone<OwnedCpus>;
+template class Zone<SimulatedCpus>;
+
+}  // namespace kmemlab
