@@ -6,6 +6,7 @@
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/model.hpp"
 #include "allocators/machine/machine_config.hpp"
+#include "allocators/slub/slub.hpp"
 
 namespace kmemlab {
 
@@ -72,8 +73,8 @@ class BuddyModel {
 };
 
 /// An object allocator over the buddy allocator. `Objects` models Allocator and ObjectCaches and is built
-/// from a page source, CPUs, its Config and a MisuseLog; `Info` holds its line of the registry.
-template <class Objects, const ModelInfo& Info>
+/// from a page source, CPUs, its configuration and a MisuseLog; `Info` is what the registry says of it.
+template <class Objects, class ObjectsConfig, const ModelInfo& Info>
 class ObjectsModel {
   public:
     static constexpr ModelInfo info = Info;
@@ -82,7 +83,7 @@ class ObjectsModel {
     struct Config {
         MachineConfig machine;
         BuddyConfig buddy;
-        typename Objects::Config objects;
+        ObjectsConfig objects;
         [[nodiscard]] std::vector<Tunable> tunables() { return all_tunables(machine, buddy, objects); }
     };
 
@@ -150,5 +151,18 @@ class ObjectsModel {
     Buddy<OwnedCpus> buddy_;
     Objects objects_;
 };
+
+inline constexpr ModelInfo slub_info{
+    .name = "slub",
+    .follows = "Linux 6.1",
+    .what = "object caches with per-CPU slabs and partial lists, over buddy",
+    .capabilities = {.smallest = 8,
+                     .largest = max_order.bytes(),
+                     .largest_align = max_order.bytes(),
+                     .thread_safe = true,
+                     .deterministic = true,
+                     .object_caches = true},
+};
+using SlubModel = ObjectsModel<Slub<OwnedCpus>, SlubConfig, slub_info>;
 
 }  // namespace kmemlab

@@ -17,7 +17,7 @@ namespace kmemlab {
 template <Model... Ms>
 struct ModelList {};
 
-using Models = ModelList<BuddyModel, LibcMalloc>;
+using Models = ModelList<SlubModel, BuddyModel, LibcMalloc>;
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>
