@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <fstream>
 #include <sstream>
@@ -78,7 +79,7 @@ Json benchmark_members() {
     members["host_name"] = benchmark::SystemInfo::Get().name;
     members["executable"] = "kmemlab";
     members["num_cpus"] = cpu.num_cpus;
-    members["mhz_per_cpu"] = static_cast<std::int64_t>(cpu.cycles_per_second / 1e6 + 0.5);
+    members["mhz_per_cpu"] = std::llround(cpu.cycles_per_second / 1e6);
     members["cpu_scaling_enabled"] = cpu.scaling == benchmark::CPUInfo::ENABLED;
     members["caches"] = caches_of(cpu);
     members["load_avg"] = cpu.load_avg;

@@ -69,7 +69,7 @@ class Resolver {
     /// The slot's state before it was freed; null if the allocation was not seen. The pointer holds until
     /// the next allocation.
     const Slot* free(const Record& record, Layer layer, std::uint64_t address);
-    [[nodiscard]] std::uint32_t take_slot(LayerState& state);
+    [[nodiscard]] std::uint32_t take_slot(LayerState& of_layer);
     void emit(const Record& record, const Operation& operation);
 
     [[nodiscard]] std::uint32_t cache_of(const Record& record);
