@@ -144,7 +144,12 @@ def picture(figure, form):
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, metadata={"Date": None, "Creator": None} if form == "svg"
                    else {"Software": None})
-    return buffer.getvalue()
+    return rounded(buffer.getvalue()) if form == "svg" else buffer.getvalue()
+
+
+def rounded(svg):
+    """The SVG file with two digits behind the point: a hundredth of a point cannot be seen, and half is saved."""
+    return re.sub(rb"(?<![\w#/+])(\d+\.\d\d)\d+(?=[\s\"',)LMZz])", rb"\1", svg)
 
 
 def inline_svg(data, prefix, title):

@@ -43,17 +43,18 @@ def verdict(what, leader, found, supported):
     """One statement about those that the leader is surely ahead of, or about those that it is not."""
     if not found:
         return []
-    listing = listed(f"{other} ({interval_text(interval)})" for other, interval in found.items())
+    listing = listed(versus(other, interval, first=index == 0) for index, (other, interval) in enumerate(found.items()))
     if supported:
         return [Statement("claim", f"{what}: {leader} is ahead of {listing}.")]
     return [Statement("open", f"{what}: no difference that these repetitions support between {leader} and {listing}.")]
 
 
-def interval_text(interval):
+def versus(other, interval, first):
+    """`other` with the ratio and its interval; only the first of a listing spells out what the numbers are."""
     if not np.isfinite(interval.high):
-        return f"ratio {units.ratio_text(interval.estimate)}, too few repetitions for an interval"
-    return (f"{units.ratio_text(interval.estimate)} times as fast, 95\u00a0% interval {units.ratio_text(interval.low)} to "
-            f"{units.ratio_text(interval.high)}")
+        return f"{other} (ratio {units.ratio_text(interval.estimate)}, too few repetitions for an interval)"
+    ratio, bounds = units.ratio_text(interval.estimate), f"{units.ratio_text(interval.low)} to {units.ratio_text(interval.high)}"
+    return f"{other} ({ratio} times as fast, 95\u00a0% interval {bounds})" if first else f"{other} ({ratio}; {bounds})"
 
 
 def replay_statements(results):
@@ -108,10 +109,10 @@ def memory_statements(results):
         known = [label for label in of_layer(results.allocators, layer)
                  if label in at_peak and np.isfinite(at_peak[label]["overhead"])]
         if known:
-            seen = listed(f"{label} held {units.bytes_text(at_peak[label]['held_bytes'])} while "
-                          f"{units.bytes_text(at_peak[label]['requested_bytes'])} were requested "
+            seen = listed(f"{label} {units.bytes_text(at_peak[label]['held_bytes'])} for "
+                          f"{units.bytes_text(at_peak[label]['requested_bytes'])} "
                           f"({units.ratio_text(at_peak[label]['overhead'])} times)" for label in known)
-            said.append(Statement("fact", f"Memory, {layer} layer: at its peak {seen}."))
+            said.append(Statement("fact", f"Memory, {layer} layer: held at the peak, for what was requested then: {seen}."))
     return said
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 
 from plots import style, units
+from plots.figures.memory import clock
 
 BLOCKS_CAPTION = ("Each row is an order (a block of order k is 2^k pages), each column a moment; the colour says how many free "
                   "blocks of that order there are, white means none. The number at the right is the count at the end. Much "
@@ -22,10 +23,10 @@ def frame(results):
     return data if data.empty else data.drop(columns=["trace", "allocator"])
 
 
-def matrix(panel, column):
+def matrix(panel, column, now):
     """(times, values[order][time]) of one allocator, thinned to what can be seen; the last moment is kept."""
     table = panel.pivot_table(index="order", columns="operation", values=column, dropna=False, aggfunc="last")
-    times = panel.drop_duplicates("operation").sort_values("operation").time_s.to_numpy(dtype=float)
+    times = panel.drop_duplicates("operation").sort_values("operation")[now].to_numpy(dtype=float)
     chosen = np.unique(np.linspace(0, len(times) - 1, min(len(times), MOST_COLUMNS)).astype(int))
     return times[chosen], table.reindex(ORDERS).to_numpy(dtype=float)[:, chosen]
 
@@ -38,7 +39,7 @@ def edges(times):
 
 def heat(axis, panel, column, cmap, norm, scale, text):
     """One panel: orders upwards, time to the right; the values at the end stand at its right."""
-    times, values = matrix(panel, column)
+    times, values = matrix(panel, column, clock(panel)[0])
     mesh = axis.pcolormesh(edges(times), np.arange(12) - 0.5, values * scale, cmap=cmap, norm=norm, rasterized=True)
     axis.set_yticks(ORDERS)
     axis.grid(visible=False)
@@ -63,9 +64,9 @@ def draw_blocks(data):
         mesh = heat(axis, data[data.label == label], "free_blocks", cmap, norm, 1, units.count_text)
         axis.set_title(f"below {label}" if data[data.label == label].layer.iloc[0] != "pages" else label)
         axis.tick_params(labelbottom=True)
-    name_axes(axes, len(labels))
+    name_axes(axes, len(labels), clock(data)[1])
     used = [axis for axis in axes.flat if axis.get_visible()]
-    figure.colorbar(mesh, ax=used, label="free blocks (log); white: none", extend="min", pad=0.02,
+    figure.colorbar(mesh, ax=used, label="free blocks (log); white: none", extend="min", pad=0.02, aspect=18 * rows, fraction=0.03,
                     format=lambda value, _: units.count_text(value))
     return figure
 
@@ -85,8 +86,9 @@ def draw_indices(data):
             mesh = heat(axis, panel, column, cmap, Normalize(0, 1), 0.001, index_text)
             axis.set_title(f"{below}{label}: {title}")
             axis.tick_params(labelbottom=True)
-    name_axes(axes, 2 * len(labels))
-    figure.colorbar(mesh, ax=list(axes.flat), label="index; white: would be served", pad=0.02, extend="min")
+    name_axes(axes, 2 * len(labels), clock(data)[1])
+    figure.colorbar(mesh, ax=list(axes.flat), label="index; white: would be served", pad=0.02, extend="min",
+                    aspect=18 * len(labels), fraction=0.03)
     return figure
 
 
@@ -94,10 +96,10 @@ def index_text(value):
     return "ok" if value < 0 else f"{value:.2f}"
 
 
-def name_axes(axes, used):
+def name_axes(axes, used, now_text):
     for row in axes:
         row[0].set_ylabel("order")
     for axis in axes.flat[used:]:
         axis.set_visible(False)
     for axis in axes.flat[max(0, used - axes.shape[1]):used]:
-        axis.set_xlabel("time in the trace (s)")
+        axis.set_xlabel(now_text)

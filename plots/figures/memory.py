@@ -36,6 +36,13 @@ def thinned(line, column):
     return line.iloc[sorted(chosen)]
 
 
+def clock(data):
+    """(column, name) of the x axis: time in the trace, or the operations where a trace has no times."""
+    if data.time_s.nunique() > 1:
+        return "time_s", "time in the trace (s)"
+    return "operation", "operations replayed"
+
+
 def legend(figure):
     handles = [Line2D([], [], color=colour or "#0072B2", linestyle=dash, linewidth=width, label=text)
                for text, dash, width, colour in LINES.values()]
@@ -49,14 +56,15 @@ def draw(data):
     panels = list(dict.fromkeys(zip(data.layer, data.label)))
     rows, columns = style.grid_of(len(panels))
     figure, axes = style.panels(rows, columns, 2.7, 1, sharex=True)
+    now, now_text = clock(data)
     tops = data.groupby("layer")[list(MEMORY)].max().max(axis=1)
     for (layer, label), axis in zip(panels, axes.flat):
         line = thinned(data[(data.layer == layer) & (data.label == label)], "held_bytes")
         own = style.look(label)[0]
         for column, (text, dash, width, colour) in LINES.items():
             if line[column].notna().any():
-                axis.plot(line.time_s, line[column], linestyle=dash, linewidth=width, color=colour or own, label=text)
-        axis.fill_between(line.time_s, line.requested_bytes, line.held_bytes, color=own, alpha=0.18, linewidth=0)
+                axis.plot(line[now], line[column], linestyle=dash, linewidth=width, color=colour or own, label=text)
+        axis.fill_between(line[now], line.requested_bytes, line.held_bytes, color=own, alpha=0.18, linewidth=0)
         axis.set_title(f"{label}  ({layer})")
         axis.set_ylim(0, 1.05 * (tops[layer] or 1))
         axis.margins(x=0)
@@ -67,7 +75,7 @@ def draw(data):
     for row in axes:
         row[0].set_ylabel("memory")
     for axis in axes.flat[max(0, len(panels) - columns):len(panels)]:
-        axis.set_xlabel("time in the trace (s)")
+        axis.set_xlabel(now_text)
     legend(figure)
     return figure
 

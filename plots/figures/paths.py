@@ -10,8 +10,9 @@ CAPTION = ("Each bar is all operations of one direction, split by the way that s
            "in every run; those too small to be seen are in the table below the figure. `opaque`: the allocator "
            "does not tell.")
 COST_CAPTION = ("Each row is one kind of operation by one path: the marker is the median, the line reaches to the 99th "
-                "percentile, the hollow dot is the slowest one. Further left is faster; the scale is logarithmic. The "
-                "number at the right says how many operations went that way.")
+                "percentile, the small upright tick is the slowest one. A hollow marker rests on fewer than 100 operations. "
+                "Further left is faster; the scale is logarithmic. The counts are in the data.")
+FEW = 100
 ORDER = ("fast", "refill", "cpu_partial", "slab", "node_partial", "zone", "large", "flush", "discard", "new_slab",
          "steal", "other_zone", "failed", "opaque")
 HATCHES = ("", "", "//", "", "\\\\", "", "..", "//", "", "xx", "", "..", "", "")
@@ -93,29 +94,55 @@ def cost_frame(results):
 
 @style.styled
 def draw_cost(data):
-    """One panel per allocator, a row per operation and path; `data` as `cost_frame` gives it."""
+    """One panel per layer, a row per operation and path, the allocators beside each other; `data` as `cost_frame`."""
+    layers = list(dict.fromkeys(data.layer))
     labels = list(dict.fromkeys(data.label))
-    sizes = [int((data.label == label).sum()) for label in labels]
-    total = sum(size + 1.4 for size in sizes)
-    figure, axes = style.panels(len(labels), 1, (0.7 + 0.26 * total) / len(labels), 0, sharex=True,
-                                gridspec_kw={"height_ratios": [size + 1.4 for size in sizes]})
+    rows = {layer: cost_rows(data[data.layer == layer]) for layer in layers}
+    heights = [0.5 + sum(row_height(part) for part in rows[layer].values()) for layer in layers]
+    figure, axes = style.panels(len(layers), 1, (0.5 + 0.17 * sum(heights)) / len(layers), -(-len(labels) // 7),
+                                sharex=True, gridspec_kw={"height_ratios": heights})
     looks = style.looks(labels)
-    for label, axis in zip(labels, axes.flat):
-        rows = data[data.label == label]
-        colour, marker = looks[label]["color"], looks[label]["marker"]
-        places = np.arange(len(rows))
-        p50, p99, slowest = (np.maximum(rows[name].to_numpy(dtype=float), 1) for name in ("p50", "p99", "max"))
-        axis.hlines(places, p50, p99, color=colour, linewidth=2.2)
-        axis.plot(p50, places, linestyle="none", marker=marker, color=colour, markersize=7, label=label)
-        axis.plot(slowest, places, linestyle="none", marker="o", markerfacecolor="none", color=colour,
-                  markersize=5)
-        for row, count in enumerate(rows["count"]):
-            axis.annotate(units.count_text(count), (1.01, row), xycoords=("axes fraction", "data"), va="center",
-                          fontsize=8.5, annotation_clip=False)
-        axis.set_yticks(places, [f"{r.operation}, {r.path.replace('_', ' ')}" for r in rows.itertuples()])
-        axis.set_ylim(len(rows) - 0.4, -0.6)
-        axis.set_title(label)
-        axis.set_xscale("log")
+    for layer, axis in zip(layers, axes.flat):
+        cost_panel(axis, rows[layer], looks)
+        axis.set_title(f"{layer} layer")
+    axes[0][0].set_xscale("log")
     style.log_axis(axes[0][0].xaxis, units.nanoseconds_text, 9)
-    axes[-1][0].set_xlabel("time of one operation (log); number of operations at the right")
+    axes[-1][0].set_xlabel("time of one operation (log)")
+    style.legend_above(figure, style.handles_of(labels))
     return figure
+
+
+def cost_rows(data):
+    """{name of the row: its allocators}, operations in their order of appearance, paths from cheap to dear."""
+    ordered = in_order(data, ["operation"])
+    return {f"{operation}, {path.replace('_', ' ')}": part
+            for (operation, path), part in ordered.rename(columns={"count": "count_"}).groupby(["operation", "path"], sort=False)}
+
+
+def row_height(part):
+    return max(1.5, len(part) * 0.75 + 0.5)
+
+
+def cost_panel(axis, rows, looks):
+    top, places = 0.0, []
+    for index, part in enumerate(rows.values()):
+        height = row_height(part)
+        if index % 2:
+            axis.axhspan(top, top + height, color="#f4f4f4", linewidth=0, zorder=0)
+        for number, entry in enumerate(part.itertuples()):
+            cost_mark(axis, top + (number + 0.5) / len(part) * (height - 0.4) + 0.2, entry, looks[entry.label])
+        places.append(top + height / 2)
+        top += height
+    axis.set_yticks(places, list(rows))
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="y", visible=False)
+    axis.set_ylim(top, 0)
+
+
+def cost_mark(axis, place, entry, options):
+    """Median, reach to the 99th percentile, slowest; hollow if the percentiles rest on few operations."""
+    p50, p99, slowest = (max(value, 1.0) for value in (entry.p50, entry.p99, entry.max))
+    axis.plot([p50, p99], [place] * 2, color=options["color"], linewidth=1.8, zorder=2)
+    axis.plot(p50, place, linestyle="none", marker=options["marker"], color=options["color"], markersize=6,
+              markerfacecolor=options["color"] if entry.count_ >= FEW else "white", label=entry.label, zorder=3)
+    axis.plot(slowest, place, linestyle="none", marker="|", color=options["color"], markersize=6, zorder=3)

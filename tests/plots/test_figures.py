@@ -69,7 +69,7 @@ class Figures(unittest.TestCase):
             self.assertEqual(group.share_slower.iloc[-1], 0)
 
     def test_an_allocator_has_its_colour_in_every_figure(self):
-        for name, title in (("latency", "kmalloc"), ("throughput", "objects layer"), ("path_cost", "slub"),
+        for name, title in (("latency", "kmalloc"), ("throughput", "objects layer"), ("path_cost", "objects layer"),
                             ("peers", "pair/64"), ("micro", "pair")):
             with self.subTest(name):
                 _, figure = self.drawn(name)
@@ -113,6 +113,13 @@ class Figures(unittest.TestCase):
                 lists = np.array(sample.allocator(self.document, allocator)["timeline"][column]) * scale
                 np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(lists.shape), lists)
 
+    def test_a_trace_without_times_is_drawn_over_its_operations(self):
+        frame = FIGURES["memory"].frame(self.results).assign(time_s=0.0)
+        figure = FIGURES["memory"].draw(frame)
+        axis = panel(figure, "slub  (objects)")
+        self.assertEqual(axis.get_xlabel(), "operations replayed")
+        self.assertEqual(list(lines_of(axis, "held")[0].get_xdata()), sorted(set(frame.operation)))
+
     def test_an_allocator_without_pages_below_has_no_panel_of_free_blocks(self):
         frame, _ = self.drawn("free_blocks")
         self.assertEqual(set(frame.label), {"slub", "buddy"})
@@ -130,8 +137,11 @@ class Figures(unittest.TestCase):
     def test_path_cost_shows_median_of_each_path(self):
         _, figure = self.drawn("path_cost")
         for name, entry in self.entries():
-            line, = lines_of(panel(figure, name), name)
-            self.assertEqual(list(line.get_xdata()), [row["p50"] for row in entry["latency_by_path"]])
+            lines = lines_of(panel(figure, f"{entry['layer']} layer"), name)
+            self.assertEqual(sorted(line.get_xdata()[0] for line in lines),
+                             sorted(row["p50"] for row in entry["latency_by_path"]))
+            hollow = [line.get_markerfacecolor() == "white" for line in lines]
+            self.assertEqual(sum(hollow), sum(row["count"] < 100 for row in entry["latency_by_path"]))
 
     def test_peers_are_ratios_to_the_median_of_the_floor(self):
         frame, figure = self.drawn("peers")
