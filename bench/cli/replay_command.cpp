@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "bench/cli/command.hpp"
+#include "bench/cli/output.hpp"
+#include "bench/cli/terminal.hpp"
+#include "bench/measure/result_file.hpp"
+#include "bench/replay/replay.hpp"
+#include "bench/replay/report.hpp"
+
+namespace kmemlab::cli {
+namespace {
+
+struct ReplayOptions {
+    std::string file;
+    std::vector<std::string> allocators{"slub", "malloc", "buddy"};
+    std::vector<std::string> settings;
+    std::string cpus;
+    std::string arena;
+    unsigned repetitions = 10;
+    std::uint64_t check_every = 1000;
+    std::vector<std::string> snapshots;
+    std::string snapshot_folder;
+    std::string json;
+};
+
+std::vector<Setting> settings_of(const ReplayOptions& options) {
+    std::vector<Setting> settings;
+    for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
+    if (!options.cpus.empty()) settings.push_back({"machine.cpus", options.cpus});
+    if (!options.arena.empty()) settings.push_back({"machine.arena", options.arena});
+    return settings;
+}
+
+/// Sets when snapshots are taken: numbers of operations, or "end".
+void set_snapshots(const std::vector<std::string>& wanted, replay::ObserveOptions& observe) {
+    for (const std::string& text : wanted) {
+        if (text == "end") {
+            observe.snapshot_at_end = true;
+            continue;
+        }
+        std::uint64_t operation = 0;
+        const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), operation);
+        if (error != std::errc{} || rest != text.data() + text.size()) {
+            throw UsageError::of("--snapshot: '{}' is neither a number of operations nor 'end'", text);
+        }
+        observe.snapshots.push_back(operation);
+    }
+    std::sort(observe.snapshots.begin(), observe.snapshots.end());
+}
+
+void refuse_twice(const std::vector<std::string>& names) {
+    for (auto name = names.begin(); name != names.end(); ++name) {
+        if (std::find(names.begin(), name, *name) != name) {
+            throw UsageError::of("--allocator: {} is named twice", *name);
+        }
+    }
+}
+
+/// "slub-1000-proc_slabinfo": what, when, and which of the kernel's files.
+std::string snapshot_name(const std::string& allocator, std::uint64_t operation, std::string text) {
+    std::replace(text.begin(), text.end(), '/', '_');
+    return fmt::format("{}-{}-{}", allocator, operation, text);
+}
+
+void write_snapshots(const replay::Result& result, const std::string& folder) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) throw UsageError::of("cannot write {}: {}", folder, error.message());
+    for (const auto& allocator : result.allocators) {
+        for (const auto& snapshot : allocator.observed.snapshots) {
+            for (const Text& text : snapshot.texts) {
+                const auto name = snapshot_name(allocator.name, snapshot.operation, text.name);
+                write_result((std::filesystem::path{folder} / name).string(), text.content);
+            }
+        }
+    }
+}
+
+trace::Trace read(const std::string& file, ProgressLine& line) {
+    return trace::read_trace(file, {.progress = [&](const trace::Progress& progress) {
+                                 line.show("read", progress.done, progress.total);
+                             }});
+}
+
+replay::Options replay_options(const ReplayOptions& options, ProgressLine& line) {
+    replay::Options how;
+    how.allocators = options.allocators;
+    how.settings = settings_of(options);
+    how.repetitions = options.repetitions;
+    how.observe.check_every = options.check_every;
+    set_snapshots(options.snapshots, how.observe);
+    how.progress = [&](const replay::Stage& stage) { line.show(stage.what, stage.done, stage.total); };
+    how.interrupted = interrupted;
+    refuse_twice(how.allocators);
+    // Before the trace is read, which may take a while.
+    check_settings(how.settings, how.allocators);
+    return how;
+}
+
+int run_replay(const ReplayOptions& options, const Invocation& invocation) {
+    ProgressLine line;
+    const replay::Options how = replay_options(options, line);
+    std::optional<ResultFile> file;
+    if (!options.json.empty()) file.emplace(options.json);
+    const trace::Trace trace = read(options.file, line);
+    catch_interrupts();
+    const replay::Result result = replay::replay(trace, how);
+    line.clear();
+    if (result.interrupted) return exit_interrupted;
+    if (file) file->commit(replay::to_json(result, trace, options.file, invocation.command).dump() + "\n");
+    if (!options.snapshot_folder.empty()) write_snapshots(result, options.snapshot_folder);
+    print(replay::to_text(result, trace));
+    return result.found_violation() ? exit_found_fault : exit_good;
+}
+
+constexpr const char* examples = R"(
+Examples:
+  kmemlab replay recording.trace.zst --allocator slub,malloc --json result.json
+  kmemlab replay recording.kmt --allocator buddy --arena 512M --snapshot 1000,end --snapshot-dir texts
+  kmemlab replay recording.kmt --allocator slub --set slub.cpu_partial=0 --repetitions 30)";
+
+}  // namespace
+
+Command add_replay(CLI::App& program) {
+    auto options = std::make_shared<ReplayOptions>();
+    CLI::App* app = program.add_subcommand("replay", "Drive allocators with what a real kernel did");
+    app->add_option("TRACE", options->file,
+                    "Recording of any form that `kmemlab trace info` reads; - reads standard input")
+        ->required();
+    app->add_option("--allocator", options->allocators, "Who is driven, names of `kmemlab list`")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->capture_default_str();
+    app->add_option("--set", options->settings,
+                    "KEY=VALUE: a tunable of `kmemlab list --tunables`; repeatable")
+        ->allow_extra_args(false);
+    app->add_option("--cpus", options->cpus, "As --set machine.cpus=N (default: as many as the trace has)");
+    app->add_option("--arena", options->arena, "As --set machine.arena=SIZE: bytes, or with K, M, G behind");
+    app->add_option("--repetitions", options->repetitions, "Measured passes; 0: only observe")
+        ->check(CLI::Range(0U, 10000U))
+        ->capture_default_str();
+    app->add_option("--check-every", options->check_every,
+                    "Operations between two walks over everything; 0: only at the end")
+        ->capture_default_str();
+    app->add_option("--snapshot", options->snapshots,
+                    "After how many operations of a layer, or `end`, to take the kernel's text files")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    app->add_option("--snapshot-dir", options->snapshot_folder, "Write them as files into this folder too");
+    app->add_option("--json", options->json, "Write everything to this file");
+    app->footer(examples);
+    return {app, [options](const Invocation& invocation) { return run_replay(*options, invocation); }};
+}
+
+}  // namespace kmemlab::cli

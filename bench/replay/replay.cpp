@@ -1,0 +1,191 @@
+#include "bench/replay/replay.hpp"
+
+#include <fmt/format.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <memory>
+
+#include "bench/measure/cycle_counter.hpp"
+#include "bench/measure/summary.hpp"
+
+namespace kmemlab::replay {
+namespace {
+
+constexpr std::string_view cpus_key = "machine.cpus";
+constexpr unsigned least_cpus = 2;
+
+using Workloads = std::map<trace::Layer, Workload>;
+
+Workloads workloads_for(const trace::Trace& trace, const std::vector<std::string>& allocators) {
+    Workloads works;
+    for (const std::string& name : allocators) {
+        const trace::Layer layer = layer_of(name);
+        if (works.count(layer) != 0) continue;
+        Workload work = workload_of(trace, layer);
+        if (work.operations.empty()) {
+            throw UsageError::of("{}: allocator {} replays {}, and the trace has none", trace.name, name,
+                                 trace::to_string(layer));
+        }
+        works.emplace(layer, std::move(work));
+    }
+    return works;
+}
+
+std::uint64_t not_replayed(const trace::Trace& trace, const Workloads& works) {
+    std::uint64_t replayed = 0;
+    for (const auto& [layer, work] : works) replayed += work.operations.size();
+    return trace.operations.size() - replayed;
+}
+
+std::vector<Setting> tunables_in_use(const std::vector<std::string>& names,
+                                     const std::vector<Setting>& settings) {
+    std::vector<Setting> values;
+    for (const std::string& name : names) {
+        for (const TunableValue& tunable : tunables_of(name, settings)) {
+            values.push_back({tunable.key, tunable.value});
+        }
+    }
+    return values;
+}
+
+/// One run of replay(): sessions and what they have found so far.
+class Run {
+  public:
+    Run(const trace::Trace& trace, const Options& options)
+        : options_{options},
+          settings_{with_cpus(options.settings, trace.cpus)},
+          works_{workloads_for(trace, options.allocators)} {
+        result_.not_replayed = not_replayed(trace, works_);
+        result_.tunables = tunables_in_use(options.allocators, settings_);
+    }
+
+    Result result() && {
+        observe_all();
+        if (!result_.interrupted && options_.repetitions > 0) measure_all();
+        return std::move(result_);
+    }
+
+  private:
+    struct Entrant {
+        std::unique_ptr<Session> session;
+        AllocatorResult* result = nullptr;  ///< null for the harness alone
+    };
+
+    void observe_all() {
+        result_.allocators.reserve(options_.allocators.size());
+        // The C library's heap begins without what reading the trace has left in it.
+        malloc_trim(0);
+        for (const std::string& name : options_.allocators) {
+            if (stop()) return;
+            observe(name);
+        }
+    }
+
+    void observe(const std::string& name) {
+        Entrant entrant{open_session(name, settings_, works_.at(layer_of(name))), nullptr};
+        ObserveOptions how = options_.observe;
+        how.interrupted = options_.interrupted;
+        how.progress = [&](std::uint64_t done, std::uint64_t total) { tell("observe " + name, done, total); };
+        AllocatorResult found;
+        found.name = name;
+        found.follows = entrant.session->info().follows;
+        found.layer = entrant.session->work().layer;
+        found.observed = entrant.session->observe(how);
+        const bool broken = found.observed.violation.has_value();
+        result_.allocators.push_back(std::move(found));
+        entrant.result = &result_.allocators.back();
+        // What broke a law may do anything when it is driven on.
+        if (!broken) entrants_.push_back(std::move(entrant));
+    }
+
+    void measure_all() {
+        pin_thread();
+        result_.timer = calibrate_timer();
+        for (const auto& [layer, work] : works_) {
+            entrants_.push_back({open_null_session(work), nullptr});
+            samples_.emplace(layer, LatencySamples{work.operations.size()});
+        }
+        for (Entrant& entrant : entrants_) entrant.session->warm_up();
+        for (std::size_t repetition = 0; repetition < options_.repetitions; ++repetition) {
+            for (std::size_t i = 0; i < entrants_.size(); ++i) {
+                if (stop()) return;
+                measure(entrants_[(repetition + i) % entrants_.size()]);
+            }
+            tell("measure", repetition + 1, options_.repetitions);
+        }
+        enter_harness();
+    }
+
+    void measure(Entrant& entrant) {
+        Session& session = *entrant.session;
+        const Workload& work = session.work();
+        const PassTime time = session.throughput_pass();
+        if (entrant.result == nullptr) {
+            harness_[work.layer].push_back(time.wall_ns / static_cast<double>(work.operations.size()));
+            return;
+        }
+        entrant.result->throughput.push_back(time);
+        LatencySamples& samples = samples_.at(work.layer);
+        session.latency_pass(samples);
+        entrant.result->means.push_back(entrant.result->latency.enter(work, samples, result_.timer));
+    }
+
+    void enter_harness() {
+        for (AllocatorResult& allocator : result_.allocators) {
+            allocator.harness_ns_per_op = median(harness_[allocator.layer]);
+        }
+    }
+
+    void tell(const std::string& what, std::uint64_t done, std::uint64_t total) const {
+        if (options_.progress) options_.progress({what, done, total});
+    }
+
+    bool stop() {
+        if (options_.interrupted && options_.interrupted()) result_.interrupted = true;
+        return result_.interrupted;
+    }
+
+    const Options& options_;
+    std::vector<Setting> settings_;
+    Workloads works_;
+    std::vector<Entrant> entrants_;
+    std::map<trace::Layer, LatencySamples> samples_;
+    std::map<trace::Layer, std::vector<double>> harness_;
+    Result result_;
+};
+
+}  // namespace
+
+bool Result::found_violation() const {
+    return std::any_of(allocators.begin(), allocators.end(),
+                       [](const AllocatorResult& a) { return a.observed.violation.has_value(); });
+}
+
+std::vector<Setting> with_cpus(std::vector<Setting> settings, unsigned trace_cpus) {
+    const auto chosen =
+        std::find_if(settings.rbegin(), settings.rend(), [](const Setting& s) { return s.key == cpus_key; });
+    if (chosen == settings.rend()) {
+        settings.push_back({std::string{cpus_key}, fmt::format("{}", std::max(least_cpus, trace_cpus))});
+        return settings;
+    }
+    unsigned cpus = 0;
+    const std::string& text = chosen->value;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), cpus);
+    // What is no number, or 0, is for the tunable itself to refuse, with the values it accepts.
+    if (error == std::errc{} && end == text.data() + text.size() && cpus > 0 && cpus < trace_cpus) {
+        throw UsageError::of("{}={}: the trace runs on CPUs 0 to {}, so at least {} are needed", cpus_key,
+                             cpus, trace_cpus - 1, trace_cpus);
+    }
+    return settings;
+}
+
+Result replay(const trace::Trace& trace, const Options& options) {
+    if (options.allocators.empty()) throw UsageError("no allocator given");
+    check_settings(options.settings, options.allocators);
+    return Run{trace, options}.result();
+}
+
+}  // namespace kmemlab::replay

@@ -1,0 +1,33 @@
+/// What of a trace one layer replays: its operations in order, prepared so that the loops of a pass do
+/// nothing but perform them.
+///
+///  - Objects: kmalloc and kmem_cache events. Pages: page events, whose GFP flags are made to ask for the
+///    migrate type that the kernel recorded (BUDDY-4: __GFP_MOVABLE is 1, __GFP_RECLAIMABLE 2, neither 0).
+///  - What is never freed in the recording is freed behind it (`leftovers`), so that each pass begins as the
+///    one before it did.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "bench/trace/trace.hpp"
+
+namespace kmemlab::replay {
+
+struct Workload {
+    trace::Layer layer{};
+    std::vector<trace::Operation> operations;
+    std::vector<std::uint64_t> times;         ///< of each operation: nanoseconds since the first event
+    std::vector<trace::Operation> leftovers;  ///< frees of what the recording leaves allocated
+    std::vector<trace::Cache> caches;
+    std::uint32_t slots = 0;  ///< object numbers are below this
+    unsigned cpus = 1;        ///< 1 + the highest CPU of the trace
+};
+
+[[nodiscard]] Workload workload_of(const trace::Trace& trace, trace::Layer layer);
+
+/// The flags of a page request, its mobility as `migrate_type` says (0..2); others leave the flags' own, or
+/// none where they contradict each other.
+[[nodiscard]] Gfp with_migrate_type(Gfp gfp, unsigned migrate_type);
+
+}  // namespace kmemlab::replay
