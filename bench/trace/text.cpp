@@ -228,9 +228,11 @@ bool set_number(std::uint64_t& target, std::string_view value) {
     return number.has_value();
 }
 
-/// ptr= and page=. Up to 16 it is no object: kmalloc(0) gives ZERO_SIZE_PTR, which is 16.
-bool set_address(Record& record, std::string_view value) {
-    constexpr std::uint64_t zero_size_ptr = 16;
+/// ptr= of an object may be ZERO_SIZE_PTR, what kmalloc(0) gives: it is none.
+constexpr std::uint64_t zero_size_ptr = 16;
+
+/// ptr= and page=; no thing has an address up to `last_null`.
+bool set_address(Record& record, std::string_view value, std::uint64_t last_null) {
     record.address_kind = Record::Address::known;
     if (value == "(null)" || value == "(nil)") {
         record.address_kind = Record::Address::null;
@@ -240,7 +242,7 @@ bool set_address(Record& record, std::string_view value) {
         const auto address = parse_hex(value);
         if (!address) return false;
         record.address = *address;
-        if (*address <= zero_size_ptr) record.address_kind = Record::Address::null;
+        if (*address <= last_null) record.address_kind = Record::Address::null;
     }
     return true;
 }
@@ -258,8 +260,9 @@ bool set_field(Record& record, Field field, std::string_view value) {
             record.gfp_flags = value;
             return !value.empty();
         case Field::ptr:
+            return set_address(record, value, zero_size_ptr);
         case Field::page:
-            return set_address(record, value);
+            return set_address(record, value, 0);
         case Field::pfn:
             return set_number(record.pfn, value);
         case Field::bytes_req:
