@@ -13,6 +13,10 @@ file(REMOVE_RECURSE ${work})
 run(${CMAKE_COMMAND} --install ${build} --prefix ${work}/first)
 file(RENAME ${work}/first ${work}/prefix)
 
+if(program)
+  run(${work}/prefix/bin/${program} --version)
+endif()
+
 # One source that includes every installed header: none may need a file that is not installed.
 file(GLOB_RECURSE headers RELATIVE ${work}/prefix/include/kmemlab ${work}/prefix/include/kmemlab/*.hpp)
 if(NOT headers)
