@@ -42,7 +42,9 @@ Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLo
 template <class Cpus>
 Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
                    std::vector<ZoneSpec> zones)
-    : arena_{arena},
+    : pages_{&arena.page(arena.start())},
+      start_{arena.start()},
+      arena_{arena},
       cpus_{cpus},
       misuse_{misuse},
       pageblock_order_{static_cast<unsigned>(config.pageblock_order)},
@@ -58,7 +60,12 @@ Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLo
     }
     set_watermarks(config);
     make_targets();
-    for (Zone<Cpus>* zone : populated_) zone->free_all_memory();
+    for (Zone<Cpus>* zone : populated_) {
+        zone->free_all_memory();
+        const FrameRange& span = zone->span();
+        const FramesOfZone frames{arena_.index(span.start), static_cast<FrameIndex>(span.frames()), zone};
+        frames_of_zones_.insert(frames_of_zones_.begin(), frames);
+    }
 }
 
 template <class Cpus>
@@ -123,7 +130,7 @@ void Buddy<Cpus>::make_targets() {
 // ---- allocation (BUDDY-70..79) -----------------------------------------------------------------------
 
 template <class Cpus>
-Page* Buddy<Cpus>::alloc_slow(Gfp gfp, Order order, CpuId cpu) {
+FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
     const Target target = target_of(gfp);
     if (target.preferred == nullptr || (gfp.has(__GFP_MOVABLE) && gfp.has(__GFP_RECLAIMABLE))) {
         misuse_.report(
@@ -131,13 +138,16 @@ Page* Buddy<Cpus>::alloc_slow(Gfp gfp, Order order, CpuId cpu) {
              nullptr,
              {},
              fmt::format("alloc_pages: gfp 0x{:x} asks for two zones or two migrate types\n", gfp.bits())});
-        return nullptr;
+        return no_frame;
     }
     FrameIndex index = no_frame;
     if (order <= max_order) index = allocate_block({gfp, order, type_of(gfp), target}, cpu);
-    if (index != no_frame) return hand_out(index, order, gfp);
-    count_allocation(cpu, Path::failed);
-    return nullptr;
+    if (index == no_frame) {
+        count_allocation(cpu, Path::failed);
+    } else {
+        hand_out(index, order, gfp);
+    }
+    return index;
 }
 
 template <class Cpus>
@@ -244,40 +254,56 @@ FrameIndex Buddy<Cpus>::take_in(Zone<Cpus>& zone, const Attempt& attempt, const 
     return index;
 }
 
+/// What only some requests ask for: a compound block, zeroes (BUDDY-79).
 template <class Cpus>
-void Buddy<Cpus>::make_compound(FrameIndex index, Order order) {
-    for (FrameIndex i = 0; i < order.pages(); ++i) arena_.page_at(index + i).head = index;
-    Page& page = arena_.page_at(index);
-    PageState state = page.load_state();
+void Buddy<Cpus>::prepare_block(FrameIndex index, Order order, Gfp gfp) {
+    if (gfp.has(__GFP_ZERO)) std::memset(arena_.address_at(index), 0, order.bytes());
+    if (!gfp.has(__GFP_COMP) || order == Order{0}) return;
+    for (FrameIndex i = 0; i < order.pages(); ++i) pages_[index + i].head = index;
+    PageState state = pages_[index].load_state();
     state.compound = 1;
-    page.store_state(state);
+    pages_[index].store_state(state);
 }
 
 // ---- freeing (BUDDY-60..62) --------------------------------------------------------------------------
 
 template <class Cpus>
-void Buddy<Cpus>::reset_compound(FrameIndex index, Order order) {
-    for (FrameIndex i = 0; i < order.pages(); ++i) arena_.page_at(index + i).head = no_frame;
+void Buddy<Cpus>::give_slow(FrameIndex index, Order order, PageState state, CpuId cpu) {
+    if (!state.in_use() || state.order != order.value()) return report_bad_free(index, order, state);
+    if (state.compound != 0) {
+        for (FrameIndex i = 0; i < order.pages(); ++i) pages_[index + i].head = no_frame;
+    }
+    Zone<Cpus>& zone = zone_of(index);
+    if (order <= max_pcp_order) return give_to_list(zone, index, order, cpu);
+    Page& page = pages_[index];
+    page.word = 0;
+    page.owner = nullptr;
+    page.head = no_frame;
+    zone.give_block(index, order, cpu);
+    ++zone.per_cpu(cpu).given;
+    count_free(cpu, Path::zone);
 }
 
 template <class Cpus>
-void Buddy<Cpus>::free_slow(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
-    zone.give_block(index, order, cpu);
-    ++zone.per_cpu(cpu).given;
-    stats_[cpu].last = Path::zone;
-    ++stats_[cpu].frees[static_cast<std::size_t>(Path::zone)];
+void Buddy<Cpus>::flush(Zone<Cpus>& zone, Order order, unsigned list, CpuId cpu) {
+    zone.flush(zone.per_cpu(cpu), order, list, cpu);
+    count_free(cpu, Path::flush);
+}
+
+template <class Cpus>
+void Buddy<Cpus>::count_free(CpuId cpu, Path path) {
+    stats_[cpu].last = path;
+    ++stats_[cpu].frees[static_cast<std::size_t>(path)];
 }
 
 template <class Cpus>
 void Buddy<Cpus>::report_bad_free(FrameIndex index, Order order, PageState state) {
-    const bool in_use =
-        state.kind == PageKind::allocated || state.kind == PageKind::slab || state.kind == PageKind::large;
-    const Pfn pfn = arena_.pfn_at(index);
-    const MisuseKind kind = in_use                               ? MisuseKind::wrong_order
+    const MisuseKind kind = state.in_use()                       ? MisuseKind::wrong_order
                             : state.kind == PageKind::none       ? MisuseKind::interior_pointer
                             : state.kind == PageKind::free_block ? MisuseKind::double_free
                             : state.kind == PageKind::per_cpu    ? MisuseKind::double_free
                                                                  : MisuseKind::foreign_pointer;
+    const Pfn pfn = arena_.pfn_at(index);
     misuse_.report({kind,
                     arena_.address(pfn),
                     {},
@@ -289,13 +315,13 @@ template <class Cpus>
 void Buddy<Cpus>::__free_pages(Page* page, Order order, CpuId cpu) {
     const FrameIndex index = arena_.index(*page);
     const PageState state = page->load_state();
-    if (refuse_free(index, order, state)) return;
+    if (!state.in_use() || state.order != order.value()) return report_bad_free(index, order, state);
     if (page->references > 1) {
         --page->references;
         if (state.compound == 0) free_tails(index, order, cpu);
         return;
     }
-    free_block(index, order, cpu);
+    give_frames(index, order, cpu);
 }
 
 /// Leaves the first page to whoever still refers to it and frees the rest (BUDDY-61).
@@ -310,7 +336,7 @@ void Buddy<Cpus>::free_tails(FrameIndex index, Order order, CpuId cpu) {
         --order;
         const FrameIndex half = index + static_cast<FrameIndex>(order.pages());
         own_block(half, order);
-        free_block(half, order, cpu);
+        give_frames(half, order, cpu);
     }
 }
 
@@ -344,7 +370,8 @@ std::size_t Buddy<Cpus>::alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages,
             if (pages[at] != nullptr) continue;
             const FrameIndex index = zone.take_per_cpu_bulk(attempt.type, {}, cpu);
             if (index == no_frame) return at == first ? one(first) : filled();
-            pages[at] = hand_out(index, Order{0}, gfp);
+            hand_out(index, Order{0}, gfp);
+            pages[at] = pages_ + index;
         }
         return filled();
     }

@@ -43,15 +43,22 @@ class Buddy {
 
     // PageSource
     [[nodiscard]] std::optional<Pfn> take(Order order, Gfp gfp, CpuId cpu) {
-        const Page* page = alloc_pages(gfp, order, cpu);
-        if (page == nullptr) return {};
-        return arena_.pfn_at(arena_.index(*page));
+        const FrameIndex index = take_frames(gfp, order, cpu);
+        if (index == no_frame) [[unlikely]] {
+            return {};
+        }
+        return start_ + index;
     }
-    void give(Pfn pfn, Order order, CpuId cpu) { free_block(arena_.index(pfn), order, cpu); }
+    void give(Pfn pfn, Order order, CpuId cpu) {
+        give_frames(static_cast<FrameIndex>(pfn - start_), order, cpu);
+    }
     [[nodiscard]] Arena& arena() { return arena_; }
 
     // The kernel's interface. Pages come with one reference; nullptr: no memory.
-    [[nodiscard]] Page* alloc_pages(Gfp gfp, Order order, CpuId cpu);
+    [[nodiscard]] Page* alloc_pages(Gfp gfp, Order order, CpuId cpu) {
+        const FrameIndex index = take_frames(gfp, order, cpu);
+        return index == no_frame ? nullptr : pages_ + index;
+    }
     [[nodiscard]] Page* alloc_page(Gfp gfp, CpuId cpu) { return alloc_pages(gfp, Order{0}, cpu); }
     // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
     [[nodiscard]] void* __get_free_pages(Gfp gfp, Order order, CpuId cpu) {
@@ -115,6 +122,11 @@ class Buddy {
         Zone<Cpus>* preferred = nullptr;  ///< the highest populated zone allowed; nullptr: a bad combination
         unsigned highest = 0;             ///< position of the highest zone allowed
     };
+    struct FramesOfZone {
+        FrameIndex start;
+        FrameIndex frames;
+        Zone<Cpus>* zone;
+    };
     struct Attempt {
         Gfp gfp;
         Order order;
@@ -133,7 +145,9 @@ class Buddy {
     [[nodiscard]] MigrateType type_of(Gfp gfp) const { return types_[(gfp.bits() >> 3) & 3]; }
     [[nodiscard]] Zone<Cpus>& zone_of(FrameIndex index) const;
 
-    [[nodiscard]] Page* alloc_slow(Gfp gfp, Order order, CpuId cpu);
+    // no_frame: no memory
+    [[nodiscard]] FrameIndex take_frames(Gfp gfp, Order order, CpuId cpu);
+    [[nodiscard]] FrameIndex take_slow(Gfp gfp, Order order, CpuId cpu);
     [[nodiscard]] FrameIndex allocate_block(const Attempt& attempt, CpuId cpu);
     [[nodiscard]] FrameIndex try_zones(const Attempt& attempt, Mark mark, AttemptFlags flags, CpuId cpu);
     [[nodiscard]] FrameIndex try_zones_once(const Attempt& attempt, Mark mark, const AttemptFlags& flags,
@@ -144,22 +158,26 @@ class Buddy {
                                      CpuId cpu);
     [[nodiscard]] FrameIndex reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu);
     [[nodiscard]] static AttemptFlags slow_flags(Gfp gfp, Order order);
-    Page* hand_out(FrameIndex index, Order order, Gfp gfp);
-    void make_compound(FrameIndex index, Order order);
+    void hand_out(FrameIndex index, Order order, Gfp gfp);
+    void prepare_block(FrameIndex index, Order order, Gfp gfp);
 
-    void free_block(FrameIndex index, Order order, CpuId cpu);
-    void free_slow(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
-    [[nodiscard]] bool refuse_free(FrameIndex index, Order order, PageState state);
+    void give_frames(FrameIndex index, Order order, CpuId cpu);
+    void give_slow(FrameIndex index, Order order, PageState state, CpuId cpu);
+    void give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
+    void flush(Zone<Cpus>& zone, Order order, unsigned list, CpuId cpu);
     void report_bad_free(FrameIndex index, Order order, PageState state);
-    void reset_compound(FrameIndex index, Order order);
     void free_tails(FrameIndex index, Order order, CpuId cpu);
     void count_allocation(CpuId cpu, Path path);
+    void count_free(CpuId cpu, Path path);
 
+    Page* pages_;  ///< the arena's descriptors, from its first frame on
+    Pfn start_;
+    std::array<Target, 16> targets_{};
+    std::array<MigrateType, 4> types_{};
+    std::vector<FramesOfZone> frames_of_zones_;  ///< populated ones, descending
     Arena& arena_;
     Cpus& cpus_;
     MisuseLog& misuse_;
-    std::array<Target, 16> targets_{};
-    std::array<MigrateType, 4> types_{};
     std::vector<std::unique_ptr<Zone<Cpus>>> zones_;
     std::vector<Zone<Cpus>*> populated_;  ///< ascending
     bool avoids_fragments_ = false;       ///< the layout has DMA32 (BUDDY-70)
@@ -171,80 +189,67 @@ class Buddy {
 /// The zone of a frame that was given out, which therefore lies in one.
 template <class Cpus>
 inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
-    const Pfn pfn = arena_.pfn_at(index);
-    auto zone = populated_.rbegin();
-    while (!(*zone)->contains(pfn)) ++zone;
-    return **zone;
+    const FramesOfZone* zone = frames_of_zones_.data();
+    while (index - zone->start >= zone->frames) ++zone;
+    return *zone->zone;
 }
 
 /// The way that most single pages go: above the low mark of the preferred zone, from this CPU's list.
 template <class Cpus>
-inline Page* Buddy<Cpus>::alloc_pages(Gfp gfp, Order order, CpuId cpu) {
+inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target target = target_of(gfp);
     if (order == Order{0} && target.preferred != nullptr &&
         target.preferred->one_page_above_low(target.highest)) {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
-        PageList& list = pcp.lists[pcp_list(Order{0}, type_of(gfp))];
-        if (!list.empty()) {
+        PageList& list = pcp.lists[static_cast<std::size_t>(type_of(gfp))];
+        if (!list.empty()) [[likely]] {
             pcp.free_factor /= 2;
             --pcp.count;
             ++pcp.taken;
-            return hand_out(list.pop_head(arena_), Order{0}, gfp);
+            const FrameIndex index = list.pop_head(pages_);
+            hand_out(index, Order{0}, gfp);
+            return index;
         }
     }
-    return alloc_slow(gfp, order, cpu);
+    return take_slow(gfp, order, cpu);
 }
 
 template <class Cpus>
-inline Page* Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
-    Page& page = arena_.page_at(index);
+inline void Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
+    Page& page = pages_[index];
     page.store_state(
         {PageKind::allocated, static_cast<std::uint8_t>(order.value()), MigrateType::unmovable, 0});
-    page.word = 0;
     page.references = 1;
-    if (gfp.has(__GFP_ZERO)) [[unlikely]] {
-        std::memset(arena_.address_at(index), 0, order.bytes());
+    if (gfp.has(__GFP_ZERO | __GFP_COMP)) [[unlikely]] {
+        prepare_block(index, order, gfp);
     }
-    if (order > Order{0} && gfp.has(__GFP_COMP)) make_compound(index, order);
-    return &page;
 }
 
 /// Frees a block whose last reference is gone (BUDDY-60): to this CPU's list, or into the zone.
 template <class Cpus>
-inline void Buddy<Cpus>::free_block(FrameIndex index, Order order, CpuId cpu) {
-    Page& page = arena_.page_at(index);
-    const PageState state = page.load_state();
-    if (refuse_free(index, order, state)) [[unlikely]] {
-        return;
-    }
-    if (state.compound != 0) reset_compound(index, order);
-    page.word = 0;
-    page.owner = nullptr;
-    page.head = no_frame;
-    Zone<Cpus>& zone = zone_of(index);
-    PerCpuPages& pcp = zone.per_cpu(cpu);
-    if (order > max_pcp_order) return free_slow(zone, index, order, cpu);
-    const MigrateType type = zone.pageblock_type(arena_.pfn_at(index));
-    page.store_state({PageKind::per_cpu, state.order, type, 0});
-    pcp.lists[pcp_list(order, type)].push_head(arena_, index);
-    pcp.count += static_cast<std::int32_t>(order.pages());
-    ++pcp.given;
-    if (Zone<Cpus>::over_limit(pcp, order)) [[unlikely]] {
-        zone.flush(pcp, order, pcp_list(order, type), cpu);
-        stats_[cpu].last = Path::flush;
-        ++stats_[cpu].frees[static_cast<std::size_t>(Path::flush)];
-    }
+inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
+    const PageState state = pages_[index].load_state();
+    if (order != Order{0} || state != PageState{PageKind::allocated})
+        return give_slow(index, order, state, cpu);
+    give_to_list(zone_of(index), index, Order{0}, cpu);
 }
 
 template <class Cpus>
-inline bool Buddy<Cpus>::refuse_free(FrameIndex index, Order order, PageState state) {
-    const bool in_use =
-        state.kind == PageKind::allocated || state.kind == PageKind::slab || state.kind == PageKind::large;
-    if (in_use && state.order == order.value()) [[likely]] {
-        return false;
+inline void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
+    const MigrateType type = zone.pageblock_type(start_ + index);
+    Page& page = pages_[index];
+    page.word = 0;
+    page.owner = nullptr;
+    page.head = no_frame;
+    page.store_state({PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
+    PerCpuPages& pcp = zone.per_cpu(cpu);
+    const unsigned list = pcp_list(order, type);
+    pcp.lists[list].push_head(pages_, index);
+    pcp.count += static_cast<std::int32_t>(order.pages());
+    ++pcp.given;
+    if (Zone<Cpus>::over_limit(pcp, order)) [[unlikely]] {
+        flush(zone, order, list, cpu);
     }
-    report_bad_free(index, order, state);
-    return true;
 }
 
 extern template class Buddy<OwnedCpus>;

@@ -31,6 +31,7 @@ struct Zone<Cpus>::Inside {
         zone.boost_ = state.boost;
         zone.reserved_highatomic_ = state.reserved_highatomic;
         zone.free_pages_ = state.free_pages;
+        zone.update_easy_marks();
     }
 };
 

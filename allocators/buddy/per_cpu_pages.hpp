@@ -26,8 +26,8 @@ struct PerCpuPages {
     std::int32_t count = 0;  ///< pages over all lists (B8)
     std::int32_t high = 0;   ///< at this count pages go back
     std::int32_t batch = 1;
-    std::int32_t free_factor = 0;  ///< grows while only frees come: larger batches go back
-    std::uint64_t taken = 0;       ///< blocks taken by this CPU from this zone, by any way
+    std::uint32_t free_factor = 0;  ///< grows while only frees come: larger batches go back
+    std::uint64_t taken = 0;        ///< blocks taken by this CPU from this zone, by any way
     std::uint64_t given = 0;
     std::array<PageList, pcp_lists> lists;
     std::int64_t free_pages_difference = 0;  ///< not yet in the zone's counter (BUDDY-90)

@@ -28,7 +28,7 @@ struct PageSetState {
     CpuId cpu;
     std::int32_t high = 0;
     std::int32_t batch = 1;
-    std::int32_t free_factor = 0;
+    std::uint32_t free_factor = 0;
     std::int64_t free_pages_difference = 0;
 };
 

@@ -34,6 +34,7 @@ template <class Cpus>
 void Zone<Cpus>::set(const ZoneSettings& settings) {
     settings_ = settings;
     boost_.store(0, std::memory_order_relaxed);
+    update_easy_marks();
     for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
         per_cpu_[cpu].batch = static_cast<std::int32_t>(settings.pcp_batch);
         per_cpu_[cpu].high = static_cast<std::int32_t>(settings.pcp_high);
@@ -69,6 +70,15 @@ bool Zone<Cpus>::watermark_ok(Order order, std::uint64_t mark, unsigned highest_
         }
     }
     return false;
+}
+
+template <class Cpus>
+void Zone<Cpus>::update_easy_marks() {
+    const std::uint64_t mark = settings_.marks.low + boost() + reserved_highatomic();
+    for (unsigned i = 0; i < max_zones; ++i) {
+        easy_marks_[i].store(static_cast<std::int64_t>(mark + settings_.lowmem_reserve[i]),
+                             std::memory_order_relaxed);
+    }
 }
 
 template <class Cpus>
@@ -306,6 +316,7 @@ void Zone<Cpus>::raise_boost() {
     if (cap == 0) return;
     const std::uint64_t raised = std::min(boost() + pageblock_pages(), std::max(pageblock_pages(), cap));
     boost_.store(raised, std::memory_order_relaxed);
+    update_easy_marks();
 }
 
 // ---- HIGHATOMIC reserve (BUDDY-40, 41) ---------------------------------------------------------------
@@ -318,6 +329,7 @@ void Zone<Cpus>::reserve_highatomic(FrameIndex index, CpuId cpu) {
     const Pfn pfn = arena_.pfn_at(index);
     if (reserved_highatomic() >= limit || pageblock_type(pfn) == MigrateType::highatomic) return;
     reserved_highatomic_ += pageblock_pages();
+    update_easy_marks();
     set_pageblock_type(pfn, MigrateType::highatomic);
     move_pageblock(pfn, MigrateType::highatomic);
 }
@@ -332,6 +344,7 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
         const Pfn pfn = arena_.pfn_at(index);
         if (pageblock_type(pfn) == MigrateType::highatomic) {
             reserved_highatomic_ -= std::min(pageblock_pages(), reserved_highatomic());
+            update_easy_marks();
         }
         set_pageblock_type(pfn, type);
         const auto moved = move_pageblock(pfn, type);
@@ -376,7 +389,7 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
 
 template <class Cpus>
 FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& flags, CpuId cpu) {
-    const std::int32_t free_factor = per_cpu_[cpu].free_factor;
+    const std::uint32_t free_factor = per_cpu_[cpu].free_factor;
     const FrameIndex index = take_per_cpu(Order{0}, type, flags, cpu);
     per_cpu_[cpu].free_factor = free_factor;
     return index;
@@ -401,7 +414,7 @@ void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned 
 
 template <class Cpus>
 void Zone<Cpus>::flush(PerCpuPages& pcp, Order order, unsigned list, CpuId cpu) {
-    constexpr int largest_factor = 5;
+    constexpr unsigned largest_factor = 5;
     std::int64_t pages = pcp.count;
     if (!pcp.freeing_high_order(order)) {
         if (pcp.high < pcp.batch) {

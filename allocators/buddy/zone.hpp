@@ -83,9 +83,7 @@ class Zone {
 
     /// The watermark test for one page without special rights, at the low mark (BUDDY-73).
     [[nodiscard]] bool one_page_above_low(unsigned highest_zone) const {
-        return free_pages() - static_cast<std::int64_t>(reserved_highatomic()) >
-               static_cast<std::int64_t>(settings_.marks.low + boost() +
-                                         settings_.lowmem_reserve[highest_zone]);
+        return free_pages() > easy_marks_[highest_zone].load(std::memory_order_relaxed);
     }
     /// The whole test (BUDDY-73), `mark` with boost. For order > 0 a fitting block must be on a list.
     [[nodiscard]] bool watermark_ok(Order order, std::uint64_t mark, unsigned highest_zone,
@@ -118,7 +116,9 @@ class Zone {
     /// Gives one reserved pageblock to `type` (BUDDY-41); false if no page moved.
     bool unreserve_highatomic(MigrateType type, bool force, CpuId cpu);
 
-    [[nodiscard]] MigrateType pageblock_type(Pfn pfn) const { return pageblock_types_[pageblock(pfn)]; }
+    [[nodiscard]] MigrateType pageblock_type(Pfn pfn) const {
+        return pageblock_types_[pageblock(pfn)].load(std::memory_order_relaxed);
+    }
     [[nodiscard]] Order pageblock_order() const { return pageblock_order_; }
     [[nodiscard]] std::uint64_t pageblock_pages() const { return pageblock_order_.pages(); }
 
@@ -142,6 +142,8 @@ class Zone {
         return (pfn.value() >> pageblock_order_.value()) - first_pageblock_;
     }
     void set_pageblock_type(Pfn pfn, MigrateType type);
+    /// To be called when a part of them has changed.
+    void update_easy_marks();
     void change_free_pages(std::int64_t pages, CpuId cpu);
 
     void add(FrameIndex index, Order order, MigrateType type, bool to_tail);
@@ -196,6 +198,8 @@ class Zone {
 
     PerCpu<PerCpuPages> per_cpu_;
     std::atomic<std::int64_t> free_pages_{0};
+    /// low mark + boost + lowmem_reserve + HIGHATOMIC reserve, by the highest zone of the request.
+    std::array<std::atomic<std::int64_t>, max_zones> easy_marks_{};
     std::atomic<std::uint64_t> boost_{0};
     std::atomic<std::uint64_t> reserved_highatomic_{0};
 

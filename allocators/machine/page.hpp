@@ -43,6 +43,10 @@ struct PageState {
     MigrateType type = MigrateType::unmovable;  ///< of the list it is or was on (BUDDY-20, 55)
     std::uint8_t compound = 0;                  ///< 1: tails point to this head
 
+    /// Somebody outside the page allocator holds the block.
+    [[nodiscard]] constexpr bool in_use() const {
+        return kind == PageKind::allocated || kind == PageKind::slab || kind == PageKind::large;
+    }
     friend constexpr bool operator==(PageState, PageState) = default;
 };
 static_assert(sizeof(PageState) == 4);

@@ -8,51 +8,64 @@
 
 namespace kmemlab {
 
+/// The descriptors that links count in: those of an arena, from its first frame on.
+class PageArray {
+  public:
+    // NOLINTNEXTLINE(google-explicit-constructor): both are such an array
+    PageArray(Page* first) : first_{first} {}
+    // NOLINTNEXTLINE(google-explicit-constructor)
+    PageArray(const Arena& arena) : first_{&arena.page_at(0)} {}
+    [[nodiscard]] Page& operator[](FrameIndex index) const { return first_[index]; }
+
+  private:
+    Page* first_;
+};
+
 class PageList {
   public:
     [[nodiscard]] bool empty() const { return head_ == no_frame; }
     [[nodiscard]] FrameIndex head() const { return head_; }
     [[nodiscard]] FrameIndex tail() const { return tail_; }
 
-    void push_head(const Arena& arena, FrameIndex index) {
-        Page& page = arena.page_at(index);
+    void push_head(PageArray pages, FrameIndex index) {
+        Page& page = pages[index];
         page.prev = no_frame;
         page.next = head_;
-        (head_ == no_frame ? tail_ : arena.page_at(head_).prev) = index;
+        (head_ == no_frame ? tail_ : pages[head_].prev) = index;
         head_ = index;
     }
-    void push_tail(const Arena& arena, FrameIndex index) {
-        Page& page = arena.page_at(index);
+    void push_tail(PageArray pages, FrameIndex index) {
+        Page& page = pages[index];
         page.next = no_frame;
         page.prev = tail_;
-        (tail_ == no_frame ? head_ : arena.page_at(tail_).next) = index;
+        (tail_ == no_frame ? head_ : pages[tail_].next) = index;
         tail_ = index;
     }
     /// Puts `index` behind `before`, which is on this list.
-    void insert_after(const Arena& arena, FrameIndex before, FrameIndex index) {
-        if (before == tail_) return push_tail(arena, index);
-        Page& page = arena.page_at(index);
+    void insert_after(PageArray pages, FrameIndex before, FrameIndex index) {
+        if (before == tail_) return push_tail(pages, index);
+        Page& page = pages[index];
         page.prev = before;
-        page.next = arena.page_at(before).next;
-        arena.page_at(page.next).prev = index;
-        arena.page_at(before).next = index;
+        page.next = pages[before].next;
+        pages[page.next].prev = index;
+        pages[before].next = index;
     }
-    void remove(const Arena& arena, FrameIndex index) {
-        const Page& page = arena.page_at(index);
-        (page.prev == no_frame ? head_ : arena.page_at(page.prev).next) = page.next;
-        (page.next == no_frame ? tail_ : arena.page_at(page.next).prev) = page.prev;
+    void remove(PageArray pages, FrameIndex index) {
+        const Page& page = pages[index];
+        (page.prev == no_frame ? head_ : pages[page.prev].next) = page.next;
+        (page.next == no_frame ? tail_ : pages[page.next].prev) = page.prev;
     }
     /// The list must not be empty.
-    FrameIndex pop_head(const Arena& arena) {
+    FrameIndex pop_head(PageArray pages) {
         const FrameIndex index = head_;
-        head_ = arena.page_at(index).next;
-        (head_ == no_frame ? tail_ : arena.page_at(head_).prev) = no_frame;
+        head_ = pages[index].next;
+        (head_ == no_frame ? tail_ : pages[head_].prev) = no_frame;
         return index;
     }
-    FrameIndex pop_tail(const Arena& arena) {
+    FrameIndex pop_tail(PageArray pages) {
         const FrameIndex index = tail_;
-        tail_ = arena.page_at(index).prev;
-        (tail_ == no_frame ? head_ : arena.page_at(tail_).next) = no_frame;
+        tail_ = pages[index].prev;
+        (tail_ == no_frame ? head_ : pages[tail_].next) = no_frame;
         return index;
     }
     /// Forgets the members; their links stay.

@@ -110,7 +110,7 @@ class RecordedState {
                 page_set(zone, CpuId{several_cpus_ ? static_cast<unsigned>(keys.at("cpu")) : 0});
             set.high = static_cast<std::int32_t>(keys.at("high"));
             set.batch = static_cast<std::int32_t>(keys.at("batch"));
-            set.free_factor = static_cast<std::int32_t>(keys.at("free_factor"));
+            set.free_factor = static_cast<std::uint32_t>(keys.at("free_factor"));
         } else if (what == "PB") {
             zone.pageblocks.push_back({pfn_from(f[0]), type_from(f[1])});
         } else if (what == "FL") {
