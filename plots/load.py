@@ -143,6 +143,8 @@ def add_timeline(rows, where, node):
 def add_allocator(rows, where, node):
     """One object of replay.allocators."""
     optional = {name: node.at(name).value for name in ("follows", "bytes_per_frame", "violation", "address_hash")}
+    optional["harness_ns"] = node.at("harness_ns_per_op").number_or_nothing()
+    optional["frees_skipped"] = node.at("frees_skipped").number_or_nothing()
     rows["allocators"].append({**where, **optional,
                                **{name: node.at(name).number() for name in ("operations", "failures", "checks")}})
     for i, value in enumerate(node.at("ops_per_second").items()):

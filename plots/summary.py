@@ -67,8 +67,18 @@ def replay_statements(results):
             if len(data) else {}
         said += [replayed(layer, results, groups)]
         said += compare(groups, "more", f"Throughput, {layer} layer")
+        said += harness_statement(results.allocators[results.allocators.layer == layer], layer)
     return said + latency_statements(results) + memory_statements(results) + failure_statements(results) \
         + fragmentation_statements(results) + check_statements(results)
+
+
+def harness_statement(rows, layer):
+    """What of the time of every operation is the replay's own, the same for all allocators of a layer."""
+    harness = rows.harness_ns.median()
+    if not np.isfinite(harness):
+        return []
+    return [Statement("fact", f"Throughput, {layer} layer, includes {units.nanoseconds_text(harness)} per operation that the "
+                              "replay itself takes, with every allocator.")]
 
 
 def replayed(layer, results, groups):

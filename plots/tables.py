@@ -46,19 +46,24 @@ def violation_text(value):
 
 def overview(results):
     """One column per allocator: throughput, memory at its peak, failures, checks."""
-    head = ["allocator", "layer", "follows", "operations", "throughput, median", "held at its peak", "requested then",
-            "held / requested", "metadata then", "descriptor bytes per frame", "failures", "times checked", "violation"]
+    head = ["allocator", "layer", "follows", "operations", "throughput, median",
+            "time per operation", "of it the replay itself", "held at its peak", "requested then",
+            "held / requested", "metadata then", "descriptor bytes per frame", "failures",
+            "frees of what had failed", "times checked", "violation"]
     medians = results.throughput.groupby("label").ops_per_second.median() if len(results.throughput) else {}
     memory, rows, marked = peaks(results), [], set()
     for row in results.allocators.itertuples():
         at_peak = memory.get(row.label, {})
         frame_bytes = "–" if pd.isna(row.bytes_per_frame) else units.significant(row.bytes_per_frame)
+        rate = medians.get(row.label)
         rows.append([row.label, row.layer, row.follows or "–", units.count_text(row.operations),
-                     units.rate_text(medians.get(row.label)), units.bytes_text(at_peak.get("held_bytes")),
+                     units.rate_text(rate), units.nanoseconds_text(1e9 / rate if rate else None),
+                     units.nanoseconds_text(row.harness_ns), units.bytes_text(at_peak.get("held_bytes")),
                      units.bytes_text(at_peak.get("requested_bytes")), units.ratio_text(at_peak.get("overhead")),
                      units.bytes_text(at_peak.get("metadata_bytes")), frame_bytes, units.count_text(row.failures),
-                     units.count_text(row.checks), violation_text(row.violation)])
-        marked |= {(len(rows) - 1, column) for column in (10, 12) if rows[-1][column] not in ("0", "none")}
+                     units.count_text(row.frees_skipped), units.count_text(row.checks), violation_text(row.violation)])
+        marked |= {(len(rows) - 1, column) for column, name in enumerate(head)
+                   if name in ("failures", "violation") and rows[-1][column] not in ("0", "none")}
     return turned(Table("The allocators; memory is taken at the moment when each held most", head, rows, marked))
 
 
