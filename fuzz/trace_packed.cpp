@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "allocators/base/check.hpp"
+#include "bench/trace/describe.hpp"
 #include "bench/trace/packed.hpp"
 
 using namespace kmemlab;
@@ -32,9 +33,13 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto bytes = std::as_bytes(std::span{data, size});
     try {
-        const auto written = trace::pack(trace::unpack(bytes, "input"));
+        const trace::Trace read = trace::unpack(bytes, "input");
+        const auto written = trace::pack(read);
         if (trace::pack(trace::unpack(written, "input")) != written) {
             check_failed("what is written is read alike", "fuzz/trace_packed.cpp", 0);
+        }
+        if (trace::describe(read).empty()) {
+            check_failed("what is read can be described", "fuzz/trace_packed.cpp", 0);
         }
     } catch (const UsageError& error) {
         if (std::string_view{error.what()}.find('\n') != std::string_view::npos) {

@@ -214,18 +214,19 @@ void Resolver::advance_time(const Record& record) {
 // ---- Pairs of mm_page_free and mm_page_free_batched --------------------------------------------------
 
 bool Resolver::BatchPairs::add(std::uint64_t pfn, Half half) {
-    Entry& entry = entries_[pfn % size];
-    if (entry.pfn == pfn && entry.half != Half::none && entry.half != half) {
-        entry.half = Half::none;
-        return true;
-    }
+    const Half other = take(pfn);
+    if (other != Half::none && other != half) return true;
+    Entry& entry = ring_[next_];
+    if (entry.half != Half::none) static_cast<void>(positions_.take(entry.pfn));
     entry = {pfn, half};
+    static_cast<void>(positions_.put(pfn, next_));
+    next_ = (next_ + 1) % window;
     return false;
 }
 
-void Resolver::BatchPairs::forget(std::uint64_t pfn) {
-    Entry& entry = entries_[pfn % size];
-    if (entry.pfn == pfn) entry.half = Half::none;
+Resolver::BatchPairs::Half Resolver::BatchPairs::take(std::uint64_t pfn) {
+    const std::uint32_t position = positions_.take(pfn);
+    return position == AddressMap::none ? Half::none : std::exchange(ring_[position].half, Half::none);
 }
 
 }  // namespace kmemlab::trace

@@ -38,22 +38,28 @@ class Resolver {
         std::vector<std::uint32_t> free_slots;
         std::uint64_t hidden = 0;  ///< live, but their address was not printed
     };
-    /// Pairs mm_page_free with mm_page_free_batched, whichever comes first. Direct-mapped by the low bits
-    /// of the pfn: of two frames 256 MiB apart the later one is remembered.
+    /// Pairs mm_page_free with mm_page_free_batched of the same pfn, whichever comes first. Remembers the
+    /// last `window` halves that found no other; the kernel frees far fewer pages in one batch.
     class BatchPairs {
       public:
         enum class Half : std::uint8_t { none, free, batched };
         /// True if this half completes a pair.
         bool add(std::uint64_t pfn, Half half);
-        void forget(std::uint64_t pfn);
+        /// The page is allocated: its earlier life is over.
+        void forget(std::uint64_t pfn) { static_cast<void>(take(pfn)); }
 
       private:
         struct Entry {
             std::uint64_t pfn = 0;
             Half half = Half::none;
         };
-        static constexpr std::size_t size = 65536;
-        std::vector<Entry> entries_ = std::vector<Entry>(size);
+        static constexpr std::uint32_t window = 65536;
+
+        Half take(std::uint64_t pfn);
+
+        AddressMap positions_;  ///< pfn -> place in ring_, of entries whose half is not none
+        std::vector<Entry> ring_ = std::vector<Entry>(window);
+        std::uint32_t next_ = 0;
     };
 
     void add_object_allocation(const Record& record, Kind kind);

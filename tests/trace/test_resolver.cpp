@@ -215,3 +215,18 @@ TEST_CASE("text may come in pieces of any size") {
         CHECK(pieced.counts == whole.counts);
     }
 }
+
+TEST_CASE("pairs are found among frames far apart, in batches of any usual size") {
+    std::string text = page_alloc_line("0x1");
+    for (int i = 0; i < 3000; ++i) text += page_free_line(fmt::format("{:#x}", 0x10 + i * 65536));
+    for (int i = 0; i < 3000; ++i) text += batched_line(fmt::format("{:#x}", 0x10 + i * 65536));
+    CHECK(read_text(text).counts.batched_without_free == 0);
+}
+
+TEST_CASE("what waits for its other half does not grow without bound") {
+    std::string text = page_alloc_line("0x1");
+    for (int i = 0; i < 70000; ++i) text += page_free_line(fmt::format("{:#x}", 0x10 + i));
+    text += batched_line("0x10");                              // forgotten: more than 65536 frees ago
+    text += batched_line(fmt::format("{:#x}", 0x10 + 69999));  // remembered
+    CHECK(read_text(text).counts.batched_without_free == 1);
+}
