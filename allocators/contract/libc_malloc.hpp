@@ -1,11 +1,13 @@
 /// libc_malloc: the C library's malloc behind the contract, as the yardstick that everybody knows.
 ///
-/// It is the process's own allocator: held_bytes is what its heap has grown by since construction, with
-/// whatever else the process allocated meanwhile. It tells neither paths nor violations.
+/// It is the process's own allocator: held_bytes is what its heap, or what is in use of it if that is more,
+/// has grown by since construction, with whatever else the process allocated meanwhile. It tells neither
+/// paths nor violations.
 #pragma once
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstdlib>
@@ -36,8 +38,7 @@ class LibcMalloc {
         }
     };
 
-    explicit LibcMalloc(const Config& config)
-        : counts_{checked_cpu_count(config.cpus)}, held_at_start_{heap_bytes()} {}
+    explicit LibcMalloc(const Config& config) : counts_{checked_cpu_count(config.cpus)}, at_start_{heap()} {}
 
     [[nodiscard]] void* allocate(const Request& request) {
         ++counts_[request.cpu].allocations;
@@ -53,7 +54,8 @@ class LibcMalloc {
 
     [[nodiscard]] AllocatorStats stats() const {
         AllocatorStats stats;
-        stats.held_bytes = heap_bytes() - held_at_start_;
+        const Heap now = heap();
+        stats.held_bytes = std::max(growth(now.whole, at_start_.whole), growth(now.used, at_start_.used));
         for (CpuId cpu; cpu.value() < counts_.count(); ++cpu) {
             stats.allocations[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].allocations;
             stats.frees[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].frees;
@@ -72,9 +74,18 @@ class LibcMalloc {
         std::uint64_t frees = 0;
     };
 
-    static std::uint64_t heap_bytes() {
-        const auto heap = mallinfo2();
-        return heap.arena + heap.hblkhd;
+    /// Bytes taken from the system, and those of them that are not free.
+    struct Heap {
+        std::uint64_t whole = 0;
+        std::uint64_t used = 0;
+    };
+    static Heap heap() {
+        const auto facts = mallinfo2();
+        return {facts.arena + facts.hblkhd, facts.uordblks + facts.hblkhd};
+    }
+    /// The heap may also shrink below what it was.
+    static std::uint64_t growth(std::uint64_t now, std::uint64_t before) {
+        return now > before ? now - before : 0;
     }
 
     [[nodiscard]] static void* allocate_aligned(const Request& request) {
@@ -85,7 +96,7 @@ class LibcMalloc {
     }
 
     PerCpu<Counts> counts_;
-    std::uint64_t held_at_start_;
+    Heap at_start_;
 };
 
 }  // namespace kmemlab

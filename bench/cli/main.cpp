@@ -15,7 +15,7 @@ namespace kmemlab::cli {
 namespace {
 
 constexpr const char* description =
-    "kmemlab: a laboratory for Linux's kernel memory allocators in user space";
+    ""A laboratory for Linux's kernel memory allocators in user space";
 constexpr const char* examples = R"(
 Examples:
   kmemlab list --tunables
@@ -54,7 +54,6 @@ int run(int argc, char** argv) {
                                             build.build_type.empty() ? "no build type" : build.build_type);
     program.set_version_flag("--version", version, "Print the version and exit");
     program.footer(examples);
-    program.require_subcommand(1);
 
     std::vector<Command> commands = add_trace(program);
     commands.push_back(add_list(program));
@@ -70,7 +69,7 @@ int run(int argc, char** argv) {
     for (const Command& command : commands) {
         if (command.app->parsed()) return command.run(invocation);
     }
-    return complain("no command given (see --help)");
+    return complain("expected a command: list, trace info, trace pack, replay, peers (see --help)");
 }
 
 }  // namespace

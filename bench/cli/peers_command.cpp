@@ -35,9 +35,9 @@ int compare(PeersOptions options, const Invocation& invocation) {
         for (const auto& name : peers::names(contests, options.measuring.filter)) print(name + "\n");
         return exit_good;
     }
+    catch_interrupts();
     std::optional<ResultFile> file;
     if (!options.json.empty()) file.emplace(options.json);
-    catch_interrupts();
     pin_thread();
     ProgressLine progress;
     options.measuring.interrupted = interrupted;

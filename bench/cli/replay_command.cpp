@@ -23,7 +23,7 @@ struct ReplayOptions {
     std::vector<std::string> settings;
     std::string cpus;
     std::string arena;
-    unsigned repetitions = 10;
+    unsigned repetitions = 20;
     std::uint64_t check_every = 1000;
     std::vector<std::string> snapshots;
     std::string snapshot_folder;
@@ -107,10 +107,11 @@ replay::Options replay_options(const ReplayOptions& options, ProgressLine& line)
 int run_replay(const ReplayOptions& options, const Invocation& invocation) {
     ProgressLine line;
     const replay::Options how = replay_options(options, line);
+    const trace::Trace trace = read(options.file, line);
+    // Until here an interrupt ends the program at once; from here on there is something to clean up.
+    catch_interrupts();
     std::optional<ResultFile> file;
     if (!options.json.empty()) file.emplace(options.json);
-    const trace::Trace trace = read(options.file, line);
-    catch_interrupts();
     const replay::Result result = replay::replay(trace, how);
     line.clear();
     if (result.interrupted) return exit_interrupted;

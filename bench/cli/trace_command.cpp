@@ -47,7 +47,6 @@ constexpr const char* file_help =
 
 std::vector<Command> add_trace(CLI::App& program) {
     CLI::App* app = program.add_subcommand("trace", "Look into recordings of a kernel");
-    app->require_subcommand(1);
     app->footer(
         "\nExamples:\n  kmemlab trace info recording.trace.zst\n  kmemlab trace pack recording.trace.zst -o "
         "recording.kmt");

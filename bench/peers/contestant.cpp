@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "allocators/contract/registry.hpp"
+#include "bench/measure/sequence.hpp"
 #include "bench/peers/calls.hpp"
 #include "bench/peers/works.hpp"
 
@@ -56,7 +57,7 @@ class BatchContest final : public Contest {
         : name_{std::move(name)},
           call_{call},
           size_{size},
-          order_{positions(sequence)},
+          order_{positions(sequence, batch_objects)},
           owner_{std::move(owner)} {}
     [[nodiscard]] const std::string& name() const override { return name_; }
     void run(std::size_t count) override { batches(call_, order_, count); }
@@ -66,7 +67,7 @@ class BatchContest final : public Contest {
     std::string name_;
     Call call_;
     std::size_t size_;
-    std::array<std::uint16_t, batch_objects> order_;
+    std::vector<std::uint32_t> order_;
     Owner owner_;
 };
 

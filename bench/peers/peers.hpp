@@ -33,7 +33,8 @@ struct Row {
 /// Names of all rows, those that the filter finds.
 [[nodiscard]] std::vector<std::string> names(const Contests& contests, const std::string& filter);
 
-/// Medians, spreads, and how each row compares with the floor and with the best peer of its work and size.
+/// Medians and spreads of the CPU time, which other work on the machine lengthens least, and how each row
+/// compares with the floor and with the best peer of its work and size.
 [[nodiscard]] std::string table(const std::vector<Row>& rows);
 
 /// The bars that the project has set itself, each with the ratio measured: empty if their rows are missing.

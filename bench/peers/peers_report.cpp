@@ -27,7 +27,7 @@ NameParts parts(const std::string& name) {
 std::optional<double> median_of(const std::vector<Row>& rows, const std::string& name) {
     const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.name == name; });
     if (found == rows.end() || found->nanoseconds.empty()) return {};
-    return median(found->nanoseconds);
+    return median(found->cpu_nanoseconds);
 }
 
 /// The least median of the mallocs that are known to be fast.
@@ -54,7 +54,7 @@ std::string bar(const std::vector<Row>& rows, const std::string& ours, double li
 }
 
 Json iteration_row(const Row& row, std::size_t repetition) {
-    const double ns = row.nanoseconds[repetition];
+    const double cpu = row.cpu_nanoseconds[repetition];
     return {{"name", row.name},
             {"run_name", row.name},
             {"run_type", "iteration"},
@@ -62,10 +62,10 @@ Json iteration_row(const Row& row, std::size_t repetition) {
             {"repetition_index", repetition},
             {"threads", 1},
             {"iterations", row.iterations},
-            {"real_time", ns},
-            {"cpu_time", row.cpu_nanoseconds[repetition]},
+            {"real_time", row.nanoseconds[repetition]},
+            {"cpu_time", cpu},
             {"time_unit", "ns"},
-            {"items_per_second", ns > 0 ? 1e9 / ns : 0.0}};
+            {"items_per_second", cpu > 0 ? 1e9 / cpu : 0.0}};
 }
 
 Json library_facts(const PeerLibrary& library) {
@@ -76,13 +76,13 @@ Json library_facts(const PeerLibrary& library) {
 
 Json summary(const std::vector<Row>& rows, const Row& row) {
     const auto [work_and_size, who] = parts(row.name);
-    const double middle = median(row.nanoseconds);
+    const double middle = median(row.cpu_nanoseconds);
     const auto against = [&](std::optional<double> base) {
         return base && *base > 0 ? Json(middle / *base) : Json(nullptr);
     };
     return {{"name", row.name},
             {"median_ns", middle},
-            {"spread_percent", spread_percent(row.nanoseconds)},
+            {"spread_percent", spread_percent(row.cpu_nanoseconds)},
             {"against_floor", against(median_of(rows, "pair/64/floor"))},
             {"against_best_peer", against(best_peer(rows, work_and_size))}};
 }
@@ -103,9 +103,9 @@ std::string table(const std::vector<Row>& rows) {
                                    "/ floor", "/ best peer");
     const auto floor = median_of(rows, "pair/64/floor");
     for (const Row& row : rows) {
-        const double middle = median(row.nanoseconds);
+        const double middle = median(row.cpu_nanoseconds);
         text += fmt::format("{:<36} {:>9.2f} {:>7.1f}% {:>8} {:>10}\n", row.name, middle,
-                            spread_percent(row.nanoseconds), ratio(middle, floor),
+                            spread_percent(row.cpu_nanoseconds), ratio(middle, floor),
                             ratio(middle, best_peer(rows, parts(row.name).work_and_size)));
     }
     return text;

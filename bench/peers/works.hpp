@@ -1,5 +1,5 @@
 /// The works of the comparison, each a loop over any call type of calls.hpp. A unit is one allocation and
-/// one release; the first word of each object is written.
+/// one release; the first word of each object is written. Calls are passed by value, to stay in registers.
 #pragma once
 
 #include <algorithm>
@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -19,9 +17,6 @@ namespace kmemlab::peers {
 
 inline constexpr std::size_t batch_objects = 256;
 
-/// The order in which a batch is released.
-enum class Sequence : std::uint8_t { lifo, fifo, random };
-
 [[nodiscard]] inline void* used(void* p) {
     if (p == nullptr) throw UsageError("peers: an allocator has no memory left");
     *static_cast<std::uintptr_t*>(p) = 1;
@@ -31,25 +26,17 @@ enum class Sequence : std::uint8_t { lifo, fifo, random };
 
 /// Takes one object and puts it back.
 template <class Call>
-void pairs(const Call& call, std::size_t count) {
+void pairs(Call call, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) call.put(used(call.take()));
-}
-
-[[nodiscard]] inline std::array<std::uint16_t, batch_objects> positions(Sequence sequence) {
-    std::array<std::uint16_t, batch_objects> order{};
-    std::iota(order.begin(), order.end(), std::uint16_t{0});
-    if (sequence == Sequence::lifo) std::reverse(order.begin(), order.end());
-    if (sequence == Sequence::random) std::shuffle(order.begin(), order.end(), std::mt19937{1});
-    return order;
 }
 
 /// Takes batch_objects objects, then puts all of them back; `count` is rounded up to whole batches.
 template <class Call>
-void batches(const Call& call, const std::array<std::uint16_t, batch_objects>& order, std::size_t count) {
+void batches(Call call, const std::vector<std::uint32_t>& order, std::size_t count) {
     std::array<void*, batch_objects> objects;
     for (std::size_t done = 0; done < count; done += batch_objects) {
         for (void*& object : objects) object = used(call.take());
-        for (const std::uint16_t i : order) call.put(objects[i]);
+        for (const std::uint32_t i : order) call.put(objects[i]);
     }
 }
 

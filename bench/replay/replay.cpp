@@ -124,7 +124,7 @@ class Run {
         const Workload& work = session.work();
         const PassTime time = session.throughput_pass();
         if (entrant.result == nullptr) {
-            harness_[work.layer].push_back(time.wall_ns / static_cast<double>(work.operations.size()));
+            harness_[work.layer].push_back(time.cpu_ns / static_cast<double>(work.operations.size()));
             return;
         }
         entrant.result->throughput.push_back(time);

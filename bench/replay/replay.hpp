@@ -34,7 +34,7 @@ struct Stage {
 struct Options {
     std::vector<std::string> allocators;
     std::vector<Setting> settings;
-    unsigned repetitions = 10;
+    unsigned repetitions = 20;
     ObserveOptions observe;  ///< its progress and interrupted are set from the two below
     std::function<void(const Stage&)> progress;
     std::function<bool()> interrupted;

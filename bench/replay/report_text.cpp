@@ -21,7 +21,7 @@ std::string heading(const Result& result, const trace::Trace& trace) {
 std::string throughput_text(const AllocatorResult& allocator) {
     std::vector<double> ns;
     for (const PassTime& time : allocator.throughput) {
-        ns.push_back(time.wall_ns / static_cast<double>(allocator.observed.operations));
+        ns.push_back(time.cpu_ns / static_cast<double>(allocator.observed.operations));
     }
     if (ns.empty()) return {};
     const double middle = median(ns);

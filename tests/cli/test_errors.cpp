@@ -1,0 +1,96 @@
+/// Whatever a user gets wrong is told in one line that begins with the program's name, with status 2.
+#include <catch2/catch.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/cli/program.hpp"
+
+using namespace kmemlab::cli_test;
+using Catch::Contains;
+
+namespace {
+
+void check_refused(const std::string& arguments, const std::string& because) {
+    CAPTURE(arguments);
+    const Outcome outcome = kmemlab(arguments);
+    CHECK(outcome.status == 2);
+    CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(because));
+    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
+    CHECK(outcome.out.empty());
+}
+
+}  // namespace
+
+TEST_CASE("a command line that cannot be understood is refused") {
+    check_refused("", "expected a command");
+    check_refused("--no-such-option", "--no-such-option");
+    check_refused("no-such-command", "no-such-command");
+    check_refused("list --no-such-option", "--no-such-option");
+    check_refused("trace", "expected a command");
+    check_refused("trace info", "FILE");
+    check_refused("trace pack x", "--output");
+    check_refused("replay", "TRACE");
+    check_refused("replay x --repetitions -1", "--repetitions");
+    check_refused("peers --repetitions 0", "--repetitions");
+}
+
+TEST_CASE("unknown allocators and tunables are refused before the trace is read") {
+    check_refused("replay absent --allocator nobody",
+                  "no allocator 'nobody'; there are: slub, buddy, malloc");
+    check_refused("replay absent --allocator malloc,malloc", "named twice");
+    check_refused("replay absent --allocator slub --set slub.nonsense=1", "slub.nonsense");
+    check_refused("replay absent --allocator slub --set slub.max_order=99", "slub.max_order=99");
+    check_refused("replay absent --allocator slub --set nothing", "expected key=value");
+    check_refused("replay absent --allocator slub --cpus 0", "machine.cpus=0: expected 1..256");
+    check_refused("replay absent --allocator slub --cpus many", "machine.cpus=many");
+    check_refused("replay absent --allocator slub --arena much", "machine.arena=much");
+    check_refused("replay absent --allocator malloc --arena 1G", "machine.arena");
+    check_refused("replay absent --allocator malloc --snapshot soon", "'soon'");
+}
+
+TEST_CASE("a machine that cannot be built is refused") {
+    const ScratchFolder folder;
+    const std::string trace = folder.with("small.trace", small_trace);
+    check_refused("replay " + trace + " --allocator buddy --arena 12K", "3 pages");
+    check_refused("replay " + trace + " --allocator slub --arena 12K", "3 pages");
+    check_refused("replay " + trace + " --allocator slub --cpus 1", "CPUs 0 to 1");
+}
+
+TEST_CASE("traces that cannot be read are refused") {
+    const ScratchFolder folder;
+    const auto refused = [](const std::string& file, const std::string& because) {
+        check_refused("replay --allocator malloc " + file, because);
+        check_refused("trace info " + file, because);
+        check_refused("trace pack -o /dev/null " + file, because);
+    };
+    refused("/dev/null", "empty");
+    refused(folder.file("absent"), "absent");
+    refused(folder.with("other.txt", "hello\nworld\n"), "other.txt");
+    refused(folder.with("binary", std::string(4096, '\x01')), "binary");
+    const std::string whole = content("bench/traces/make-j2.trace.zst");
+    REQUIRE(whole.size() > 1000);
+    refused(folder.with("cut.trace.zst", whole.substr(0, whole.size() / 2)), "cut.trace.zst");
+}
+
+TEST_CASE("an output that cannot be written is refused, and what was there before stays") {
+    const ScratchFolder folder;
+    const std::string trace = folder.with("small.trace", small_trace);
+    const std::string replay = "replay " + trace + " --allocator malloc --repetitions 1 ";
+    check_refused(replay + "--json " + folder.file("no/such/folder.json"), "No such file");
+    check_refused(replay + "--json /dev/full", "cannot write /dev/full: No space left on device");
+    check_refused("trace info " + trace + " --json /dev/full", "/dev/full");
+    check_refused("peers --filter pair/64/floor --repetitions 1 --json /dev/full", "/dev/full");
+    check_refused(replay + ">/dev/full", "cannot write standard output: No space left on device");
+    check_refused("list >/dev/full", "cannot write standard output");
+    check_refused(replay + "--snapshot end --snapshot-dir " + trace, "cannot write");
+
+    const std::string result = folder.with("result.json", "before");
+    check_refused("replay " + folder.file("absent") + " --allocator malloc --json " + result, "absent");
+    CHECK(content(result) == "before");
+    CHECK_FALSE(std::filesystem::exists(result + ".part"));
+}
+
+TEST_CASE("a filter of peers that is malformed or finds nothing is refused") {
+    check_refused("peers --filter '('", "no regular expression");
+    check_refused("peers --filter no-such-row", "no row matches");
+}

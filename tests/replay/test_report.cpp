@@ -1,0 +1,145 @@
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
+
+#include "bench/replay/report.hpp"
+#include "tests/replay/replay_support.hpp"
+
+using namespace kmemlab;
+using namespace kmemlab::replay;
+
+namespace {
+
+using Names = std::set<std::string>;
+
+/// The names in the first column of each table of docs/results.md.
+std::vector<Names> documented_tables() {
+    std::ifstream file{"docs/results.md"};
+    REQUIRE(file);
+    std::vector<Names> tables;
+    bool inside = false;
+    const std::regex name{"`([a-z0-9_]+)`"};
+    for (std::string line; std::getline(file, line);) {
+        if (line.rfind("|", 0) != 0) {
+            inside = false;
+            continue;
+        }
+        if (!inside) tables.emplace_back();
+        inside = true;
+        const std::string column = line.substr(0, line.find('|', 1));
+        for (std::sregex_iterator i{column.begin(), column.end(), name}, end; i != end; ++i) {
+            tables.back().insert((*i)[1]);
+        }
+    }
+    return tables;
+}
+
+Names members(const Json& object) {
+    Names names;
+    for (const auto& [key, value] : object.items()) names.insert(key);
+    return names;
+}
+
+Json report(const std::vector<std::string>& allocators) {
+    TraceBuilder builder{"tiny"};
+    const auto cache = builder.cache("dentry", 192);
+    builder.kmalloc(0, 100).cache_alloc(1, cache).kfree(0, 100).page_alloc(0, 3, 1).page_free(0, 3);
+    Options options;
+    options.allocators = allocators;
+    options.repetitions = 2;
+    options.settings = {{"machine.cpus", "2"}};
+    options.observe.snapshot_at_end = true;
+    const Result result = replay::replay(builder.trace(), options);
+    return to_json(result, builder.trace(), "folder/tiny.trace", "kmemlab replay");
+}
+
+}  // namespace
+
+TEST_CASE("a result file has the members that docs/results.md names, and no others") {
+    const auto tables = documented_tables();
+    REQUIRE(tables.size() >= 3);
+    const Json json = report({"slub", "malloc", "buddy"});
+    for (const std::string& name : tables[0]) CHECK(json["context"].contains(name));
+    CHECK(members(json["replay"]) == tables[1]);
+    for (const Json& allocator : json["replay"]["allocators"]) {
+        CAPTURE(allocator["name"]);
+        CHECK(members(allocator) == tables[2]);
+    }
+    CHECK(members(json) == Names{"context", "benchmarks", "replay"});
+}
+
+TEST_CASE("the timeline's lists are equally long, those per order once more per order") {
+    const Json json = report({"buddy", "malloc"});
+    const Json& pages = json["replay"]["allocators"][0]["timeline"];
+    const std::size_t points = pages["operation"].size();
+    CHECK(points == 3);
+    for (const char* name :
+         {"time_s", "requested_bytes", "handed_out_bytes", "held_bytes", "metadata_bytes"}) {
+        CHECK(pages[name].size() == points);
+    }
+    for (const char* name : {"free_blocks", "extfrag_index", "unusable_index"}) {
+        REQUIRE(pages[name].size() == order_count);
+        CHECK(pages[name][10].size() == points);
+        CHECK(json["replay"]["allocators"][1]["timeline"][name].is_null());
+    }
+    CHECK(pages["requested_bytes"] == Json({0, 32768, 0}));
+}
+
+TEST_CASE("rows are Google Benchmark's, one per repetition") {
+    const Json json = report({"malloc"});
+    std::multiset<std::string> names;
+    for (const Json& row : json["benchmarks"]) {
+        names.insert(row["name"].get<std::string>());
+        CHECK(row["run_type"] == "iteration");
+        CHECK(row["time_unit"] == "ns");
+        CHECK(row["repetitions"] == 2);
+        for (const char* member : {"real_time", "cpu_time", "items_per_second", "iterations"}) {
+            CHECK(row[member].is_number());
+        }
+    }
+    CHECK(names.count("replay/tiny/malloc/all") == 2);
+    CHECK(names.count("replay/tiny/malloc/kmem_cache_alloc") == 2);
+    CHECK(names.size() == 8);
+}
+
+TEST_CASE("the trace's facts, the tunables and what is null") {
+    const Json json = report({"slub", "malloc"});
+    CHECK(json["context"]["tunables"]["machine.cpus"] == "2");
+    CHECK(json["replay"]["trace"]["file"] == "folder/tiny.trace");
+    CHECK(json["replay"]["trace"]["operations"] == 5);
+    CHECK(json["replay"]["trace"]["not_replayed"] == 2);
+    const Json& slub = json["replay"]["allocators"][0];
+    const Json& libc = json["replay"]["allocators"][1];
+    CHECK(slub["violation"].is_null());
+    CHECK(slub["address_hash"].is_string());
+    CHECK(libc["address_hash"].is_null());
+    CHECK(libc["bytes_per_frame"].is_null());
+    CHECK(slub["bytes_per_frame"] == 32);
+    CHECK(slub["snapshots"][0]["operation"] == 3);
+    CHECK(libc["paths"]["allocations"] == Json({{"opaque", 2}}));
+}
+
+TEST_CASE("latencies count every operation of every measured pass") {
+    const Json json = report({"malloc"});
+    for (const Json& entry : json["replay"]["allocators"][0]["latency"]) {
+        CHECK(entry["count"] == 2);
+        std::uint64_t in_buckets = 0;
+        for (const Json& bucket : entry["histogram"]) in_buckets += bucket[1].get<std::uint64_t>();
+        CHECK(in_buckets == 2);
+        CHECK(entry["p50"] <= entry["max"]);
+    }
+}
+
+TEST_CASE("the table for people names every allocator and its verdict") {
+    TraceBuilder builder{"tiny"};
+    builder.kmalloc(0, 100).kfree(0, 100);
+    Options options;
+    options.allocators = {"slub", "malloc"};
+    options.repetitions = 1;
+    const std::string text = to_text(replay::replay(builder.trace(), options), builder.trace());
+    CHECK_THAT(text, Catch::Contains("slub (objects, follows Linux 6.1), 2 operations"));
+    CHECK_THAT(text, Catch::Contains("malloc (objects"));
+    CHECK_THAT(text, Catch::Contains("laws         hold"));
+}

@@ -1,0 +1,47 @@
+#include <catch2/catch.hpp>
+
+#include "bench/replay/workload.hpp"
+#include "tests/replay/replay_support.hpp"
+
+using namespace kmemlab;
+using namespace kmemlab::replay;
+
+TEST_CASE("a workload holds the operations of its layer alone, with their times") {
+    TraceBuilder builder;
+    builder.kmalloc(0, 64).page_alloc(0, 0).kfree(0, 64).area_alloc(0, 3);
+    const Workload objects = workload_of(builder.trace(), trace::Layer::objects);
+    REQUIRE(objects.operations.size() == 2);
+    CHECK(objects.operations[1].kind() == trace::Kind::kfree);
+    CHECK(objects.times == std::vector<std::uint64_t>{0, 2'000'000});
+    CHECK(workload_of(builder.trace(), trace::Layer::pages).operations.size() == 1);
+}
+
+TEST_CASE("what is never freed is freed behind the end, by the call that belongs to it") {
+    TraceBuilder builder;
+    const auto cache = builder.cache("dentry", 192);
+    builder.kmalloc(0, 64, GFP_KERNEL, 1).cache_alloc(1, cache).kmalloc(2, 8).kfree(2, 8).page_alloc(0, 3);
+    const Workload objects = workload_of(builder.trace(), trace::Layer::objects);
+    REQUIRE(objects.leftovers.size() == 2);
+    CHECK(objects.leftovers[0].kind() == trace::Kind::kfree);
+    CHECK(objects.leftovers[0].cpu() == CpuId{1});
+    CHECK(objects.leftovers[1].kind() == trace::Kind::kmem_cache_free);
+    CHECK(objects.leftovers[1].cache() == cache);
+    const Workload pages = workload_of(builder.trace(), trace::Layer::pages);
+    REQUIRE(pages.leftovers.size() == 1);
+    CHECK(pages.leftovers[0].order() == Order{3});
+}
+
+TEST_CASE("page requests ask for the migrate type that was recorded") {
+    CHECK(with_migrate_type(GFP_HIGHUSER_MOVABLE, 0) == GFP_HIGHUSER);
+    CHECK(with_migrate_type(GFP_KERNEL, 1) == (GFP_KERNEL | __GFP_MOVABLE));
+    CHECK(with_migrate_type(GFP_KERNEL | __GFP_MOVABLE, 2) == (GFP_KERNEL | __GFP_RECLAIMABLE));
+    CHECK(with_migrate_type(GFP_HIGHUSER_MOVABLE, 4) == GFP_HIGHUSER_MOVABLE);
+    CHECK(with_migrate_type(GFP_KERNEL | __GFP_MOVABLE | __GFP_RECLAIMABLE, 4) == GFP_KERNEL);
+
+    TraceBuilder builder;
+    builder.page_alloc(0, 2, 2, GFP_KERNEL, 1);
+    const Workload pages = workload_of(builder.trace(), trace::Layer::pages);
+    CHECK(pages.operations[0].gfp() == (GFP_KERNEL | __GFP_RECLAIMABLE));
+    CHECK(pages.operations[0].order() == Order{2});
+    CHECK(pages.operations[0].cpu() == CpuId{1});
+}
