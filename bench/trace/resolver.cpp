@@ -216,6 +216,7 @@ void Resolver::advance_time(const Record& record) {
 bool Resolver::BatchPairs::add(std::uint64_t pfn, Half half) {
     const Half other = take(pfn);
     if (other != Half::none && other != half) return true;
+    if (next_ == ring_.size()) ring_.emplace_back();
     Entry& entry = ring_[next_];
     if (entry.half != Half::none) static_cast<void>(positions_.take(entry.pfn));
     entry = {pfn, half};

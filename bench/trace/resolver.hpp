@@ -57,8 +57,8 @@ class Resolver {
 
         Half take(std::uint64_t pfn);
 
-        AddressMap positions_;  ///< pfn -> place in ring_, of entries whose half is not none
-        std::vector<Entry> ring_ = std::vector<Entry>(window);
+        AddressMap positions_;     ///< pfn -> place in ring_, of entries whose half is not none
+        std::vector<Entry> ring_;  ///< grows to `window`, then its oldest entry is replaced
         std::uint32_t next_ = 0;
     };
 
