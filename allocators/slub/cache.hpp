@@ -13,11 +13,15 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "allocators/base/check.hpp"
 #include "allocators/machine/cpus.hpp"
 #include "allocators/machine/page_list.hpp"
 #include "allocators/objects/cache.hpp"
@@ -110,8 +114,11 @@ struct SlubCacheCore {
     std::uint32_t references = 1;          ///< descriptions served (U12)
     std::uint32_t partial_slab_limit = 0;  ///< of a CPU's partial list (SLUB-6)
     std::uint32_t min_partial = 0;
+    std::uint32_t most_empty = 0;  ///< the largest min_partial it ever had: bounds empty slabs kept (U3)
     std::vector<std::uint32_t> random_order;  ///< SLUB-70; empty: ascending
     std::atomic<std::uint64_t> random_draws{0};
+    /// Debugging found misuse here: lists cut by it may have lost objects, so counts are not judged any more.
+    bool damaged = false;
 
     // The node, under the lock; the atomics may be read without it.
     PageList partial;
@@ -121,6 +128,33 @@ struct SlubCacheCore {
     std::atomic<std::uint64_t> nr_slabs{0};
     std::atomic<std::uint64_t> total_objects{0};
 };
+
+/// What stands in an object for a free pointer: itself, or as SLUB-71 encodes it at the address `at`.
+[[nodiscard]] inline std::uintptr_t encode_free_pointer(const SlubCacheCore& cache, std::uintptr_t value,
+                                                        std::uintptr_t at) {
+    return value ^ cache.secret ^ __builtin_bswap64(at);
+}
+
+/// The free object after `object`, or nullptr.
+[[nodiscard]] inline void* get_free_pointer(const SlubCacheCore& cache, const void* object) {
+    const auto* const at = static_cast<const std::byte*>(object) + cache.free_offset;
+    std::uintptr_t value = 0;
+    std::memcpy(&value, at, sizeof value);
+    if (cache.encoded) [[unlikely]] {
+        value = encode_free_pointer(cache, value, reinterpret_cast<std::uintptr_t>(at));
+    }
+    return reinterpret_cast<void*>(value);
+}
+
+inline void set_free_pointer(const SlubCacheCore& cache, void* object, const void* next) {
+    auto* const at = static_cast<std::byte*>(object) + cache.free_offset;
+    auto value = reinterpret_cast<std::uintptr_t>(next);
+    if (cache.encoded) [[unlikely]] {
+        if (object == next) check_failed("an object's free pointer names itself", __FILE__, __LINE__);
+        value = encode_free_pointer(cache, value, reinterpret_cast<std::uintptr_t>(at));
+    }
+    std::memcpy(at, &value, sizeof value);
+}
 
 template <class Cpus>
 struct SlubCache : SlubCacheCore {

@@ -18,7 +18,7 @@ struct SlubConfig {
     std::uint64_t min_objects = 0;            ///< 0: by the number of CPUs (SLUB-4)
     std::string cpu_partial = "auto";         ///< objects, or auto: by size (SLUB-6)
     std::string min_partial = "auto";         ///< slabs, or auto: by size (SLUB-6)
-    std::string debug;                        ///< as slub_debug: letters[,cache...][;...] (SLUB-79)
+    std::string debug{};                      ///< as slub_debug: letters[,cache...][;...] (SLUB-79)
     bool merge = true;                        ///< one cache serves alike descriptions (SLUB-64)
     bool freelist_random = false;             ///< SLUB-70
     bool freelist_hardened = false;           ///< SLUB-71

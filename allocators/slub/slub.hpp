@@ -39,6 +39,7 @@
 #include "allocators/objects/kmalloc_classes.hpp"
 #include "allocators/slub/cache.hpp"
 #include "allocators/slub/config.hpp"
+#include "allocators/slub/debug.hpp"
 #include "allocators/slub/slab_word.hpp"
 
 namespace kmemlab {
@@ -143,9 +144,13 @@ class Slub {
     [[nodiscard]] std::vector<Text> event_texts(const Cache& cache) const;
     /// Writes of cpu_partial and min_partial. cpu_partial flushes all CPUs.
     void set_cpu_partial(Cache& cache, std::uint32_t objects, CpuId cpu);
-    void set_min_partial(Cache& cache, std::uint32_t slabs) { cache.min_partial = slabs; }
+    void set_min_partial(Cache& cache, std::uint32_t slabs);
     /// Checks all slabs of a debug cache, reports and repairs what is wrong. Returns slabs looked at.
     std::uint64_t validate(Cache& cache, CpuId cpu);
+    /// Where lines of traced caches go (slub_debug T); stderr if nowhere else.
+    void set_trace_listener(std::function<void(std::string_view)> listener) {
+        on_trace_ = std::move(listener);
+    }
     /// Gives what a CPU holds of a cache to the node (SLUB-42).
     void flush_cpu(Cache& cache, CpuId flushed, CpuId cpu);
 
@@ -154,7 +159,7 @@ class Slub {
     [[nodiscard]] Arena& arena() const { return arena_; }
     /// The free object after `object` (decoded), for those who look at lists.
     [[nodiscard]] static void* next_free(const Cache& cache, const void* object) {
-        return get_next(cache, object);
+        return get_free_pointer(cache, object);
     }
 
   private:
@@ -178,28 +183,6 @@ class Slub {
         return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
     }
 
-    // --- Free pointers (SLUB-2, 71) ---
-    [[nodiscard]] static std::uintptr_t encode(const Cache& cache, std::uintptr_t value, std::uintptr_t at) {
-        return value ^ cache.secret ^ __builtin_bswap64(at);
-    }
-    [[nodiscard]] static void* get_next(const Cache& cache, const void* object) {
-        const auto* const at = static_cast<const std::byte*>(object) + cache.free_offset;
-        std::uintptr_t value = 0;
-        std::memcpy(&value, at, sizeof value);
-        if (cache.encoded) [[unlikely]]
-            value = encode(cache, value, reinterpret_cast<std::uintptr_t>(at));
-        return reinterpret_cast<void*>(value);
-    }
-    static void set_next(const Cache& cache, void* object, const void* next) {
-        auto* const at = static_cast<std::byte*>(object) + cache.free_offset;
-        auto value = reinterpret_cast<std::uintptr_t>(next);
-        if (cache.encoded) [[unlikely]] {
-            if (object == next) check_failed("an object's free pointer names itself", __FILE__, __LINE__);
-            value = encode(cache, value, reinterpret_cast<std::uintptr_t>(at));
-        }
-        std::memcpy(at, &value, sizeof value);
-    }
-
     // --- The CPU's free list ---
     /// SLUB-20; nullptr if it is empty.
     [[nodiscard]] void* pop(Cache& cache, CpuId cpu) {
@@ -208,7 +191,7 @@ class Slub {
         void* const object = slot.freelist;
         if (object == nullptr) [[unlikely]]
             return nullptr;
-        slot.freelist = get_next(cache, object);
+        slot.freelist = get_free_pointer(cache, object);
         slot.count(SlubEvent::alloc_fastpath);
         return object;
     }
@@ -218,7 +201,7 @@ class Slub {
         if (slot.match != slab) [[unlikely]]
             return false;
         if constexpr (Cpus::preemptible) return push_chain(cache, slot, slab, {object, object, 1}, cpu);
-        set_next(cache, object, slot.freelist);
+        set_free_pointer(cache, object, slot.freelist);
         slot.freelist = object;
         slot.count(SlubEvent::free_fastpath);
         return true;
@@ -269,8 +252,14 @@ class Slub {
     // --- Debug caches (impl/debug.hpp) ---
     [[nodiscard]] void* debug_alloc(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, Path& path,
                                     const Caller& caller);
+    [[nodiscard]] void* debug_take(Cache& cache, SlabChecker& checker, FrameIndex slab,
+                                   const OwnerRecord& owner, std::size_t asked);
     void debug_free(Cache& cache, FrameIndex slab, void* object, CpuId cpu, const void* caller);
+    [[nodiscard]] bool debug_may_free(Cache& cache, SlabChecker& checker, FrameIndex slab, void* object);
+    [[nodiscard]] Path debug_give(Cache& cache, CpuSlot& slot, FrameIndex slab, void* object);
     void debug_new_slab(Cache& cache, FrameIndex slab, std::uint32_t objects);
+    [[nodiscard]] OwnerRecord owner_now(const void* address, CpuId cpu);
+    void trace_line(const Cache& cache, std::string_view what, FrameIndex slab, const void* object);
     void report_remaining(Cache& cache);
 
     // --- Taking slabs away (impl/lists.hpp) ---
@@ -292,6 +281,13 @@ class Slub {
     [[nodiscard]] void* kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu);
     void free_large(FrameIndex head, CpuId cpu);
     [[nodiscard]] void* allocate_aligned(const Request& request);
+
+    // --- find_violation (impl/check.hpp) ---
+    class Audit;
+    /// Calls visit(head, state) for each slab and each large block, by ascending frames, until it is false.
+    template <class Visit>
+    void for_each_block(Visit&& visit) const;
+    [[nodiscard]] std::vector<FrameIndex> slabs_of(const Cache& cache) const;
 
     void account(PathCounts CpuState::*counts, CpuId cpu, Path path, std::uint64_t n = 1) {
         CpuState& state = cpu_states_[cpu];
@@ -331,7 +327,9 @@ class Slub {
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;
     std::uint64_t caches_made_ = 0;
-    std::atomic<std::uint64_t> operations_{0};        ///< the clock of debugging: operations on debug caches
+    std::atomic<std::uint64_t> operations_{0};  ///< the clock of debugging: operations on debug caches
+    std::atomic<bool> tainted_{false};          ///< a report was made
+    std::function<void(std::string_view)> on_trace_;
     std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
     std::atomic<FrameIndex> highest_frame_{0};
 };

@@ -18,7 +18,7 @@ void* Slub<Cpus>::pop_preemptible(Cache& cache, CpuSlot& slot, CpuId cpu) {
         const std::uint64_t tid = slot.tid;
         void* const object = slot.freelist;
         if (object == nullptr) return nullptr;
-        void* const next = get_next(cache, object);
+        void* const next = get_free_pointer(cache, object);
         cpus_.point(Point::commit, cpu);
         if (slot.tid == tid) {
             slot.freelist = next;
@@ -71,7 +71,7 @@ void* Slub<Cpus>::refill(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, Path& 
     void* freelist = nullptr;
     const FrameIndex slab = new_slab(cache, slot, gfp, cpu, freelist);
     if (slab == no_frame) return nullptr;
-    set_cpu_slab(slot, slab, get_next(cache, freelist));
+    set_cpu_slab(slot, slab, get_free_pointer(cache, freelist));
     return freelist;
 }
 
@@ -97,7 +97,7 @@ void* Slub<Cpus>::take_slab_freelist(Cache& cache, CpuSlot& slot, CpuId cpu) {
             slot.count(SlubEvent::deactivate_bypass);
             return nullptr;
         }
-        set_cpu_slab(slot, slot.slab, get_next(cache, object));
+        set_cpu_slab(slot, slot.slab, get_free_pointer(cache, object));
         slot.count(SlubEvent::alloc_refill);
         return object;
     }
@@ -123,7 +123,7 @@ void* Slub<Cpus>::take_node_partial(Cache& cache, CpuSlot& slot, CpuId cpu) {
     const FrameIndex slab = cache.partial.head();
     remove_partial(cache, slab);
     void* const object = freeze(cache, slot, slab, true);
-    set_cpu_slab(slot, slab, get_next(cache, object));
+    set_cpu_slab(slot, slab, get_free_pointer(cache, object));
     slot.count(SlubEvent::alloc_from_partial);
     if (!cache.cpu_partial_lists) return object;
     for (std::uint32_t more = cache.partial_slab_limit / 2 + 1; more > 0 && !cache.partial.empty(); --more) {
@@ -257,10 +257,10 @@ void* Slub<Cpus>::link_objects(Cache& cache, FrameIndex slab, std::uint32_t obje
         if (previous == nullptr)
             first = object;
         else
-            set_next(cache, previous, object);
+            set_free_pointer(cache, previous, object);
         previous = object;
     }
-    set_next(cache, previous, nullptr);
+    set_free_pointer(cache, previous, nullptr);
     return first;
 }
 

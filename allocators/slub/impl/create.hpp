@@ -83,6 +83,7 @@ auto Slub<Cpus>::make_cache(const CacheDescription& description, bool kmalloc) -
         cache->geometry.cpu_partial = slub_detail::value_or(config_.cpu_partial, geometry->cpu_partial);
     cache->partial_slab_limit = cpu_partial_slabs(cache->geometry.cpu_partial, geometry->objects);
     cache->min_partial = slub_detail::value_or(config_.min_partial, geometry->min_partial);
+    cache->most_empty = cache->min_partial;
     cache->encoded = config_.freelist_hardened;
     if (cache->encoded) cache->secret = mix(config_.seed ^ mix(number));
     if (config_.freelist_random && geometry->objects > 1) {

@@ -15,7 +15,7 @@ bool Slub<Cpus>::push_chain(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain 
     for (;;) {
         const std::uint64_t tid = slot.tid;
         if (slot.slab != slab) return false;
-        set_next(cache, chain.tail, slot.freelist);
+        set_free_pointer(cache, chain.tail, slot.freelist);
         if constexpr (Cpus::preemptible) cpus_.point(Point::commit, cpu);
         if (slot.tid == tid) {
             slot.freelist = chain.head;
@@ -60,8 +60,11 @@ void Slub<Cpus>::report_bad_free(MisuseKind kind, const Cache* cache, const void
 /// `cache` is null for kfree.
 template <class Cpus>
 void Slub<Cpus>::checked_free(Cache* cache, void* object, CpuId cpu) {
-    if (cache == nullptr && is_zero_or_null(object)) return;
     const FrameIndex slab = slab_of(object);
+    if (slab == 0 && pages_[0].owner == cache && cache->slots[cpu].slab == 0) [[unlikely]] {
+        if (push_chain(*cache, cache->slots[cpu], 0, {object, object, 1}, cpu)) return;  // see CpuSlot::match
+    }
+    if (cache == nullptr && is_zero_or_null(object)) return;
     if (slab == no_frame) {
         return report_bad_free(MisuseKind::foreign_pointer, cache, object,
                                fmt::format("Foreign pointer {}: it lies in no slab", fmt::ptr(object)));
@@ -111,7 +114,7 @@ Path Slub<Cpus>::slow_free(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain c
     for (;; slot.count(SlubEvent::cmpxchg_double_fail)) {  // SLUB-37: a lost race starts anew
         shared_point(cpu);
         const SlabWord before = SlabWord::load(page);
-        set_next(cache, chain.tail, first_free(slab, before));
+        set_free_pointer(cache, chain.tail, first_free(slab, before));
         SlabWord after = before;
         after.freelist = free_index(slab, chain.head);
         after.inuse = before.inuse - chain.count;
@@ -189,12 +192,12 @@ std::size_t Slub<Cpus>::gather_chain(Cache& cache, FrameIndex slab, std::span<vo
             ++misses;
             continue;
         }
-        set_next(cache, chain.tail, objects[i]);
+        set_free_pointer(cache, chain.tail, objects[i]);
         chain.tail = objects[i];
         ++chain.count;
         if (--lowest != i) std::swap(objects[i], objects[lowest]);
     }
-    set_next(cache, chain.tail, nullptr);
+    set_free_pointer(cache, chain.tail, nullptr);
     return lowest;
 }
 

@@ -110,6 +110,12 @@ void Slub<Cpus>::set_cpu_partial(Cache& cache, std::uint32_t objects, CpuId cpu)
 }
 
 template <class Cpus>
+void Slub<Cpus>::set_min_partial(Cache& cache, std::uint32_t slabs) {
+    cache.min_partial = slabs;
+    cache.most_empty = std::max(cache.most_empty, slabs);
+}
+
+template <class Cpus>
 AllocatorStats Slub<Cpus>::stats() const {
     AllocatorStats stats;
     stats.metadata_bytes =

@@ -88,7 +88,7 @@ void Slub<Cpus>::deactivate_cpu_slab(Cache& cache, CpuSlot& slot, CpuId cpu) {
     const FrameIndex slab = slot.slab;
     Chain chain{slot.freelist, nullptr, 0};
     set_cpu_slab(slot, no_frame, nullptr);  // first: in a preemptible context the CPU may go on meanwhile
-    for (void* o = chain.head; o != nullptr; o = get_next(cache, o)) {
+    for (void* o = chain.head; o != nullptr; o = get_free_pointer(cache, o)) {
         chain.tail = o;
         ++chain.count;
     }
@@ -101,7 +101,7 @@ void Slub<Cpus>::deactivate_cpu_slab(Cache& cache, CpuSlot& slot, CpuId cpu) {
         SlabWord after = before;
         after.frozen = false;
         if (chain.count > 0) {
-            set_next(cache, chain.tail, first_free(slab, before));
+            set_free_pointer(cache, chain.tail, first_free(slab, before));
             after.freelist = free_index(slab, chain.head);
             after.inuse = before.inuse - chain.count;
         }
