@@ -14,8 +14,7 @@
 namespace kmemlab::cli {
 namespace {
 
-constexpr const char* description =
-    ""A laboratory for Linux's kernel memory allocators in user space";
+constexpr const char* description = "A laboratory for Linux's kernel memory allocators in user space";
 constexpr const char* examples = R"(
 Examples:
   kmemlab list --tunables

@@ -99,9 +99,10 @@ class ObjectTarget {
 
     /// What was got for an object; nullptr if nothing.
     [[nodiscard]] void* memory(const trace::Operation& op) const { return objects_[op.object()]; }
-    /// Bytes asked for by an allocation.
+    /// Bytes asked for by an allocation, or by that which a free ends.
     [[nodiscard]] std::size_t requested(const trace::Operation& op) const {
-        return op.kind() == trace::Kind::kmalloc ? op.bytes() : work_.caches[op.cache()].object_size;
+        const bool by_size = op.kind() == trace::Kind::kmalloc || op.kind() == trace::Kind::kfree;
+        return by_size ? op.bytes() : work_.caches[op.cache()].object_size;
     }
     /// Bytes that may be written; the object must be got and not of size 0.
     [[nodiscard]] std::size_t usable(const trace::Operation& op) const {

@@ -49,7 +49,7 @@ struct Outcome {
 };
 
 /// `arguments` are a shell's, and may redirect.
-[[nodiscard]] inline Outcome kmemlab(const std::string& arguments) {
+[[nodiscard]] inline Outcome run_kmemlab(const std::string& arguments) {
     const ScratchFolder folder;
     const std::string command =
         std::string{"{ "} + KMEMLAB_PROGRAM + " " + arguments + "; } 2>" + folder.file("err");
@@ -69,11 +69,11 @@ struct Outcome {
 /// A few events as ftrace prints them: objects and pages on two CPUs.
 inline const std::string small_trace =
     "# tracer: nop\n"
-    "  bash-1 [000] ..... 1.000001: kmalloc: call_site=f+0x1/0x2 ptr=0000000000000001 bytes_req=100 "
+    "  bash-1 [000] ..... 1.000001: kmalloc: call_site=f+0x1/0x2 ptr=00000000bbbc0f60 bytes_req=100 "
     "bytes_alloc=128 gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
-    "  bash-1 [001] ..... 1.000002: kmem_cache_alloc: call_site=g+0x1/0x2 ptr=0000000000000002 name=filp "
+    "  bash-1 [001] ..... 1.000002: kmem_cache_alloc: call_site=g+0x1/0x2 ptr=000000005761d188 name=filp "
     "bytes_req=184 bytes_alloc=192 gfp_flags=GFP_KERNEL|__GFP_ZERO node=-1 accounted=false\n"
-    "  bash-1 [000] ..... 1.000003: kfree: call_site=f+0x1/0x2 ptr=0000000000000001\n"
+    "  bash-1 [000] ..... 1.000003: kfree: call_site=f+0x1/0x2 ptr=00000000bbbc0f60\n"
     "  bash-1 [000] ..... 1.000004: mm_page_alloc: page=00000000abcdef01 pfn=0x1234 order=0 migratetype=1 "
     "gfp_flags=GFP_HIGHUSER_MOVABLE|__GFP_COMP\n"
     "  bash-1 [000] ..... 1.000005: mm_page_free: page=00000000abcdef01 pfn=0x1234 order=0\n";

@@ -13,7 +13,7 @@ using Catch::Contains;
 TEST_CASE("help of every command suffices to use it") {
     for (const char* command : {"", "list", "trace", "trace info", "trace pack", "replay", "peers"}) {
         CAPTURE(command);
-        const Outcome outcome = cli_test::kmemlab(std::string{command} + " --help");
+        const Outcome outcome = run_kmemlab(std::string{command} + " --help");
         CHECK(outcome.status == 0);
         CHECK(outcome.err.empty());
         CHECK_THAT(outcome.out, Contains("Example") && Contains("kmemlab " + std::string{command}));
@@ -21,17 +21,17 @@ TEST_CASE("help of every command suffices to use it") {
 }
 
 TEST_CASE("the version names compiler and build") {
-    const Outcome outcome = cli_test::kmemlab("--version");
+    const Outcome outcome = run_kmemlab("--version");
     CHECK(outcome.status == 0);
     CHECK_THAT(outcome.out, Catch::StartsWith("kmemlab 0."));
 }
 
 TEST_CASE("list names the models and, if asked, their tunables") {
-    const Outcome plain = cli_test::kmemlab("list");
+    const Outcome plain = run_kmemlab("list");
     CHECK(plain.status == 0);
     CHECK_THAT(plain.out, Contains("slub: ") && Contains("follows Linux 6.1") && Contains("malloc: "));
     CHECK_THAT(plain.out, !Contains("slub.max_order"));
-    CHECK_THAT(cli_test::kmemlab("list --tunables").out, Contains("slub.max_order"));
+    CHECK_THAT(run_kmemlab("list --tunables").out, Contains("slub.max_order"));
 }
 
 TEST_CASE("replay writes a result and says nothing on a pipe but its table") {
@@ -39,10 +39,10 @@ TEST_CASE("replay writes a result and says nothing on a pipe but its table") {
     const std::string trace = folder.with("small.trace", small_trace);
     const std::string file = folder.file("r.json");
     const Outcome outcome =
-        cli_test::kmemlab("replay " + trace +
-                          " --allocator slub,malloc,buddy --repetitions 2 --arena 64M --snapshot 1,end "
-                          "--snapshot-dir " +
-                          folder.file("texts") + " --json " + file);
+        run_kmemlab("replay " + trace +
+                    " --allocator slub,malloc,buddy --repetitions 2 --arena 64M --snapshot 1,end "
+                    "--snapshot-dir " +
+                    folder.file("texts") + " --json " + file);
     CAPTURE(outcome.err);
     CHECK(outcome.status == 0);
     CHECK(outcome.err.empty());
@@ -61,7 +61,7 @@ TEST_CASE("a shipped trace replays with the same counts, addresses and snapshots
     std::string texts[2];
     for (std::string& text : texts) {
         const std::string file = folder.file("r.json");
-        const Outcome outcome = cli_test::kmemlab(
+        const Outcome outcome = run_kmemlab(
             "replay bench/traces/make-j2.trace.zst --allocator slub,buddy --repetitions 0 --snapshot "
             "5000,end "
             "--json " +
@@ -76,30 +76,30 @@ TEST_CASE("a shipped trace replays with the same counts, addresses and snapshots
 TEST_CASE("a packed trace replays as the text that it was made from") {
     const ScratchFolder folder;
     const std::string trace = folder.with("small.trace", small_trace);
-    REQUIRE(cli_test::kmemlab("trace pack " + trace + " -o " + folder.file("small.kmt")).status == 0);
+    REQUIRE(run_kmemlab("trace pack " + trace + " -o " + folder.file("small.kmt")).status == 0);
     const std::string options = " --allocator slub --repetitions 0 --json /dev/stdout | head -n 1";
-    const Json text = Json::parse(cli_test::kmemlab("replay " + trace + options).out);
-    const Json packed = Json::parse(cli_test::kmemlab("replay " + folder.file("small.kmt") + options).out);
+    const Json text = Json::parse(run_kmemlab("replay " + trace + options).out);
+    const Json packed = Json::parse(run_kmemlab("replay " + folder.file("small.kmt") + options).out);
     CHECK(text["replay"]["allocators"] == packed["replay"]["allocators"]);
 }
 
 TEST_CASE("a trace is read from standard input") {
     const ScratchFolder folder;
     const std::string trace = folder.with("small.trace", small_trace);
-    const Outcome outcome = cli_test::kmemlab("trace info - <" + trace);
+    const Outcome outcome = run_kmemlab("trace info - <" + trace);
     CHECK(outcome.status == 0);
     CHECK_THAT(outcome.out, Contains("kmem_cache_alloc"));
 }
 
 TEST_CASE("peers lists its rows and measures those that the filter finds") {
-    CHECK_THAT(cli_test::kmemlab("peers --list").out,
-               Contains("pair/64/floor\n") && Contains("pair/64/slub\n") &&
-                   Contains("pair/64/slub-kmalloc\n") && Contains("pair/4096/buddy\n") &&
-                   Contains("pair/64/glibc\n"));
+    CHECK_THAT(run_kmemlab("peers --list").out, Contains("pair/64/floor\n") && Contains("pair/64/slub\n") &&
+                                                    Contains("pair/64/slub-kmalloc\n") &&
+                                                    Contains("pair/4096/buddy\n") &&
+                                                    Contains("pair/64/glibc\n"));
     const ScratchFolder folder;
     const std::string file = folder.file("p.json");
     const Outcome outcome =
-        cli_test::kmemlab("peers --filter '^pair/64/(floor|slub|glibc)$' --repetitions 2 --json " + file);
+        run_kmemlab("peers --filter '^pair/64/(floor|slub|glibc)$' --repetitions 2 --json " + file);
     CAPTURE(outcome.err);
     REQUIRE(outcome.status == 0);
     const Json json = Json::parse(content(file));
@@ -114,9 +114,9 @@ TEST_CASE("peers lists its rows and measures those that the filter finds") {
 TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
     const ScratchFolder folder;
     const std::string file = folder.file("r.json");
-    const Outcome outcome = cli_test::kmemlab(
-        "replay bench/traces/make-j2.trace.zst --allocator malloc --repetitions 10000 --json " + file +
-        " & child=$!; sleep 1; kill -INT $child; wait $child");
+    const Outcome outcome =
+        run_kmemlab("replay bench/traces/make-j2.trace.zst --allocator malloc --repetitions 10000 --json " +
+                    file + " & child=$!; sleep 1; kill -INT $child; wait $child");
     CHECK(outcome.status == 130);
     CHECK_FALSE(std::filesystem::exists(file));
     CHECK_FALSE(std::filesystem::exists(file + ".part"));

@@ -12,7 +12,7 @@ namespace {
 
 void check_refused(const std::string& arguments, const std::string& because) {
     CAPTURE(arguments);
-    const Outcome outcome = kmemlab(arguments);
+    const Outcome outcome = run_kmemlab(arguments);
     CHECK(outcome.status == 2);
     CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(because));
     CHECK(outcome.err.find('\n') == outcome.err.size() - 1);

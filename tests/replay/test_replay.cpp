@@ -16,24 +16,25 @@ trace::Trace random_trace(std::size_t operations) {
     const auto small = builder.cache("small", 40);
     const auto large = builder.cache("large", 1000);
     std::mt19937 random{11};
+    const auto pick = [&](std::uint32_t below) { return static_cast<std::uint32_t>(random() % below); };
     constexpr std::uint32_t objects = 300;
     std::vector<std::uint32_t> sizes(objects, 0);
     std::vector<std::uint32_t> caches(objects, 0);
     std::vector<int> live(objects, 0);
     for (std::size_t i = 0; i < operations; ++i) {
-        const std::uint32_t object = random() % objects;
+        const std::uint32_t object = pick(objects);
         if (live[object] == 1) {
-            builder.kfree(object, sizes[object], random() % 2);
+            builder.kfree(object, sizes[object], pick(2));
         } else if (live[object] == 2) {
             builder.cache_free(object, caches[object]);
-        } else if (random() % 2 == 0) {
-            sizes[object] = 1 + random() % 5000;
-            builder.kmalloc(object, sizes[object], random() % 4 == 0 ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL,
-                            random() % 2);
+        } else if (pick(2) == 0) {
+            sizes[object] = 1 + pick(5000);
+            builder.kmalloc(object, sizes[object], pick(4) == 0 ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL,
+                            pick(2));
             live[object] = 1;
             continue;
         } else {
-            caches[object] = random() % 2 == 0 ? small : large;
+            caches[object] = pick(2) == 0 ? small : large;
             builder.cache_alloc(object, caches[object]);
             live[object] = 2;
             continue;
