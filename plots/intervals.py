@@ -4,6 +4,10 @@ A percentile bootstrap of three to ten repetitions is too narrow (its bounds can
 seen), and Student's interval leans on the normal distribution. So both are computed and the one that reaches
 further counts, on each side. A claim made from it holds by either reasoning. The resampling has a fixed seed:
 the same files give the same report.
+
+Repetitions of one run are interleaved: the i-th of each allocator lie side by side in time. What disturbs the
+machine then disturbs both, so two allocators of one run are compared round by round (`paired_interval`); two runs
+have no common rounds (`ratio_interval`).
 """
 
 from dataclasses import dataclass
@@ -70,3 +74,15 @@ def ratio_interval(first, second, level=LEVEL):
     middle = logs[0].mean() - logs[1].mean()
     resampled = resampled_medians(first, 1) / resampled_medians(second, 2)
     return widest(estimate, np.exp([middle - reach, middle + reach]), bounds(resampled, level))
+
+
+def paired_interval(first, second, level=LEVEL):
+    """Interval of the median of first[i] / second[i]: Student's on the logarithms, and the bootstrap's."""
+    return median_interval(np.asarray(first, dtype=float) / np.asarray(second, dtype=float), level)
+
+
+def comparison(first, second, same_run, level=LEVEL):
+    """Paired where both come from one run with as many repetitions of positive figures, else of two groups."""
+    positive = min(*first, *second) > 0
+    paired = same_run and len(first) == len(second) and positive
+    return (paired_interval if paired else ratio_interval)(first, second, level)

@@ -76,9 +76,10 @@ def extras(results, paths):
         drawn = picture(FIGURES[name], results, "", 0, paths)
         if drawn:
             frame = FIGURES[name].frame(results)
-            found.append({"name": name, "title": title, "pictures": [drawn],
-                          "statements": summary.peers_statements(
-                              frame, [note for source in results.sources for note in source.notes]) if name == "peers" else [],
+            notes = [note for source in results.sources for note in source.notes]
+            said = summary.peers_statements(frame, notes) if name == "peers" else []
+            found.append({"name": name, "title": title, "pictures": [drawn], "statements": said,
+                          "summary": summary.most_telling(said),
                           "tables": [tables.pairs(frame)] if name == "peers" else []})
     return found
 

@@ -135,7 +135,7 @@ def log_axis(axis, text, decades):
 def ramp(name):
     """A map of matplotlib's from light to dark without its palest part; white stands for "none" below it."""
     part = colormaps[name](np.linspace(0.14, 1, 256))
-    return ListedColormap(part).with_extremes(under="white", bad="#eeeeee")
+    return ListedColormap(part).with_extremes(under="white", bad="white")
 
 
 @styled

@@ -1,7 +1,7 @@
 """The comparison in words. Nothing is said that the numbers do not support.
 
-Who is ahead is claimed from repetitions alone, and only if the confidence interval of the ratio of medians leaves out
-1 (plots/intervals.py). The leader is compared with every other one, so the level of the single intervals is raised:
+Who is ahead is claimed from repetitions alone, and only if the confidence interval of the ratio leaves out 1
+(plots/intervals.py). The leader is compared with every other one, so the level of the single intervals is raised:
 all claims of one comparison hold together with 95 %. Memory, counts and fragmentation are the same in every run and
 need no interval. Latencies are told as they were seen, without a claim.
 """
@@ -34,9 +34,15 @@ def compare(groups, faster_is, what):
     sign = 1 if faster_is == "more" else -1
     ranked = sorted(groups, key=lambda label: -sign * np.median(groups[label]))
     level = 1 - (1 - intervals.LEVEL) / (len(ranked) - 1)
-    found = {other: intervals.ratio_interval(*(groups[ranked[0]], groups[other])[::sign], level) for other in ranked[1:]}
+    found = {other: intervals.comparison(*(groups[ranked[0]], groups[other])[::sign], same_run(ranked[0], other), level)
+             for other in ranked[1:]}
     return [*verdict(what, ranked[0], {other: each for other, each in found.items() if each.above(1)}, True),
             *verdict(what, ranked[0], {other: each for other, each in found.items() if not each.above(1)}, False)]
+
+
+def same_run(first, second):
+    """Whether two labels come from one file, as `slub (before)` and `malloc (before)`."""
+    return first.partition(" ")[2] == second.partition(" ")[2]
 
 
 def verdict(what, leader, found, supported):
@@ -67,18 +73,29 @@ def replay_statements(results):
             if len(data) else {}
         said += [replayed(layer, results, groups)]
         said += compare(groups, "more", f"Throughput, {layer} layer")
-        said += harness_statement(results.allocators[results.allocators.layer == layer], layer)
-    return said + latency_statements(results) + memory_statements(results) + failure_statements(results) \
+    return said + timer_statements(results) + latency_statements(results) + memory_statements(results) + failure_statements(results) \
         + fragmentation_statements(results) + check_statements(results)
 
 
-def harness_statement(rows, layer):
+def harness_note(rows):
     """What of the time of every operation is the replay's own, the same for all allocators of a layer."""
     harness = rows.harness_ns.median()
     if not np.isfinite(harness):
+        return ""
+    return f"; of the time of each operation {units.nanoseconds_text(harness)} are the replay's own"
+
+
+COARSE_NS = 4.0  # a timer with longer steps cannot tell fast paths apart
+
+
+def timer_statements(results):
+    """A warning if the timer's steps, seen in the histograms, are about as long as what is measured."""
+    bounds = np.unique(results.histogram.upper_ns) if len(results.histogram) else np.array([])
+    steps = np.diff(bounds[bounds < 100])
+    if len(steps) == 0 or steps.min() < COARSE_NS:
         return []
-    return [Statement("fact", f"Throughput, {layer} layer, includes {units.nanoseconds_text(harness)} per operation that the "
-                              "replay itself takes, with every allocator.")]
+    return [Statement("warning", f"The timer of this machine moves in steps of {units.nanoseconds_text(steps.min())}: "
+                                 "single latencies near that are not resolved, throughput is.")]
 
 
 def replayed(layer, results, groups):
@@ -87,7 +104,8 @@ def replayed(layer, results, groups):
     counts = sorted({len(values) for values in groups.values()} or {0})
     times = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     return Statement("fact", f"The {layer} layer: {units.count_text(rows.operations.max())} operations replayed on "
-                             f"{listed(of_layer(results.allocators, layer))}, {times} repetitions.")
+                             f"{listed(of_layer(results.allocators, layer))}, {times} repetitions"
+                             f"{harness_note(rows)}.")
 
 
 def of_layer(data, layer):
@@ -116,14 +134,21 @@ def memory_statements(results):
     """What was held at the peak against what was requested then, per layer."""
     said, at_peak = [], tables.peaks(results)
     for layer in results.allocators.layer.unique():
-        known = [label for label in of_layer(results.allocators, layer)
-                 if label in at_peak and np.isfinite(at_peak[label]["overhead"])]
-        if known:
-            seen = listed(f"{label} {units.bytes_text(at_peak[label]['held_bytes'])} for "
-                          f"{units.bytes_text(at_peak[label]['requested_bytes'])} "
-                          f"({units.ratio_text(at_peak[label]['overhead'])} times)" for label in known)
-            said.append(Statement("fact", f"Memory, {layer} layer: held at the peak, for what was requested then: {seen}."))
+        known = {label: at_peak[label] for label in of_layer(results.allocators, layer)
+                 if label in at_peak and np.isfinite(at_peak[label]["overhead"])}
+        whole = {label: at for label, at in known.items() if at["overhead"] >= 1}
+        if whole:
+            said.append(Statement("fact", f"Memory, {layer} layer: held at the peak, for what was requested then: "
+                                          f"{listed(f'{label} {held_text(at)}' for label, at in whole.items())}."))
+        said += [Statement("warning", f"{label} says that it held less than was requested ({held_text(at)}): its count "
+                                      "of held memory is not complete.")
+                 for label, at in known.items() if label not in whole]
     return said
+
+
+def held_text(at):
+    return (f"{units.bytes_text(at['held_bytes'])} for {units.bytes_text(at['requested_bytes'])} "
+            f"({units.ratio_text(at['overhead'])} times)")
 
 
 def failure_statements(results):
@@ -194,6 +219,16 @@ def peers_statements(data, notes=()):
                  if label.split(" ")[0] != "floor"}
         said += compare(times, "less", f"{work}/{size}")
     return said + [Statement("fact", note) for note in notes]
+
+
+TELLING_PAIRS = ("pair/64:", "pair/4096:")  # an object of usual size, and a page
+
+
+def most_telling(statements):
+    """Those of the pairs that stand in the summary; all of them if they are few."""
+    if len(statements) <= 6:
+        return statements
+    return [each for each in statements if each.text.startswith(TELLING_PAIRS) or not re.match(r"\S+/\d+:", each.text)]
 
 
 def warnings(sources):

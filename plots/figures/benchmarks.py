@@ -7,8 +7,8 @@ from plots.figures.throughput import spread
 
 PEERS_CAPTION = ("Each point is one repetition: the cost of a pair (allocate and free) divided by the median cost of the "
                  "floor, a pop and push on a bare thread-local list of the same run. The tick is the median, the bar its "
-                 "95 % interval; the median in nanoseconds stands at the right. Further left is faster, 1 cannot be beaten; "
-                 "the scale is logarithmic. Without a floor the scale is in nanoseconds.")
+                 "95 % interval; the median in nanoseconds stands at the right. Further left is faster, all sizes of one work have the "
+                 "same scale, which is logarithmic. Without a floor the scale is in nanoseconds.")
 MICRO_CAPTION = ("Nanoseconds per operation against the argument of the benchmark (size, order or batch). The line "
                  "joins the medians, the shaded band spans the slowest and the fastest repetition. Lower is faster; "
                  "both axes are logarithmic.")
@@ -38,24 +38,30 @@ def with_ratio(data):
 @style.styled
 def draw_peers(data):
     """One panel per work and size, one row per allocator, cheapest first; `data` as `peers_frame` gives it."""
-    works = list(dict.fromkeys(zip(data.work, data["size"])))
+    places = {work: place for place, work in enumerate(data.work.unique())}
+    works = sorted(set(zip(data.work, data["size"])), key=lambda key: (places[key[0]], key[1]))
     column = "ratio" if data.ratio.notna().any() else "ns"
     most = data.groupby(["work", "size"]).label.nunique().max()
     rows, columns = style.grid_of(len(works), 2)
-    figure, axes = style.panels(rows, columns, 0.8 + 0.27 * most, 0, sharex=True)
+    figure, axes = style.panels(rows, columns, 0.8 + 0.27 * most, 0)
     for (work, size), axis in zip(works, axes.flat):
         peers_panel(axis, data[(data.work == work) & (data["size"] == size)], column)
         axis.set_title(f"{work}/{size}")
-    low, high = data[column].min(), data[column].max()
-    axes[0][0].set_xlim(low / 1.3, high * 1.3)
-    axes[0][0].xaxis.set_major_locator(style.FixedLocator(round_ticks(low / 1.4, high * 1.4, 6)))
-    axes[0][0].xaxis.set_minor_locator(style.NullLocator())
-    style.unit_axis(axes[0][0].xaxis, (lambda value: f"{value:g}×") if column == "ratio" else units.nanoseconds_text)
+        ratio_axis(axis, data[data.work == work][column], column)
     for axis in axes.flat[len(works):]:
         axis.set_visible(False)
     for axis in axes.flat[max(0, len(works) - columns):len(works)]:
         axis.set_xlabel("times the floor (log)" if column == "ratio" else "time of a pair (log)")
     return figure
+
+
+def ratio_axis(axis, values, column):
+    """The log axis of one panel; all sizes of one work have the same."""
+    low, high = values.min() / 1.3, values.max() * 1.3
+    axis.set_xlim(low, high)
+    axis.xaxis.set_major_locator(style.FixedLocator(round_ticks(low, high, 6)))
+    axis.xaxis.set_minor_locator(style.NullLocator())
+    style.unit_axis(axis.xaxis, (lambda value: f"{value:g}×") if column == "ratio" else units.nanoseconds_text)
 
 
 def peers_panel(axis, panel, column):

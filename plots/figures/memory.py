@@ -10,7 +10,8 @@ from plots.load import MEMORY
 CAPTION = ("Requested: bytes the program asked for and has not given back. Handed out: the same after rounding up to what "
            "the allocator gives. Held: memory that the allocator has taken from the layer below, in use or kept for "
            "reuse. Metadata: descriptors and tables of its own. The coloured area between requested and held is the "
-           "price: the thinner the better. All panels of a layer have the same scale.")
+           "price: the thinner the better. All panels of a layer have the same scale; metadata beyond it is "
+           "told as a number (descriptors are laid out for all of the memory, however little is used).")
 MOST_POINTS = 600
 LINES = {  # column: (what the legend says, dash, width, colour or None for the allocator's)
     "requested_bytes": ("requested", style.SOLID, 1.2, "#333333"),
@@ -57,16 +58,19 @@ def draw(data):
     rows, columns = style.grid_of(len(panels))
     figure, axes = style.panels(rows, columns, 2.7, 1, sharex=True)
     now, now_text = clock(data)
-    tops = data.groupby("layer")[list(MEMORY)].max().max(axis=1)
+    tops = data.groupby("layer")[list(MEMORY[:3])].max().max(axis=1)
     for (layer, label), axis in zip(panels, axes.flat):
         line = thinned(data[(data.layer == layer) & (data.label == label)], "held_bytes")
         own = style.look(label)[0]
         for column, (text, dash, width, colour) in LINES.items():
-            if line[column].notna().any():
+            if column == "metadata_bytes" and line[column].max() > 1.05 * tops[layer]:
+                axis.text(0.02, 0.97, f"metadata {units.bytes_text(line[column].max())} (off the scale)",
+                          transform=axis.transAxes, va="top", fontsize=8.5, color=colour)
+            elif line[column].notna().any():
                 axis.plot(line[now], line[column], linestyle=dash, linewidth=width, color=colour or own, label=text)
         axis.fill_between(line[now], line.requested_bytes, line.held_bytes, color=own, alpha=0.18, linewidth=0)
         axis.set_title(f"{label}  ({layer})")
-        axis.set_ylim(0, 1.05 * (tops[layer] or 1))
+        axis.set_ylim(0, 1.15 * (tops[layer] or 1))
         axis.margins(x=0)
         axis.tick_params(labelbottom=True)
         byte_ticks(axis.yaxis, tops[layer])

@@ -102,6 +102,14 @@ class Figures(unittest.TestCase):
         slub, malloc = (panel(figure, f"{name}  (objects)").get_ylim() for name in ("slub", "malloc"))
         self.assertEqual(slub, malloc)
 
+    def test_metadata_beyond_the_scale_is_told_as_a_number(self):
+        frame = FIGURES["memory"].frame(self.results)
+        frame = frame.assign(metadata_bytes=frame.metadata_bytes.where(frame.label != "slub", 64 * 2**20))
+        axis = panel(FIGURES["memory"].draw(frame), "slub  (objects)")
+        self.assertEqual(lines_of(axis, "metadata"), [])
+        self.assertIn("64\u00a0MiB (off the scale)", axis.texts[0].get_text())
+        self.assertLess(axis.get_ylim()[1], 64 * 2**20)
+
     def test_free_blocks_and_indices_show_the_lists_by_order(self):
         for name, titles, column, scale in (
                 ("free_blocks", {"slub": "below slub", "buddy": "buddy"}, "free_blocks", 1),

@@ -48,6 +48,17 @@ class Claims(unittest.TestCase):
         said, = throughput([40e6] * 5, [40e6] * 5)
         self.assertEqual(said.kind, "open")
 
+    def test_disturbances_that_hit_a_whole_round_do_not_hide_a_lead(self):
+        rounds = np.array([1.0, 0.5, 0.9, 0.3, 0.7])
+        said, = throughput(list(60e6 * rounds), list(50e6 * rounds * [1, 1.01, 0.99, 1, 1.01]))
+        self.assertEqual(said.kind, "claim")
+
+    def test_rounds_of_two_runs_are_not_paired(self):
+        rounds = np.array([1.0, 0.5, 0.9, 0.3, 0.7])
+        groups = {"slub (a)": 60e6 * rounds, "slub (b)": 50e6 * rounds * [1, 1.01, 0.99, 1, 1.01]}
+        said, = summary.compare(groups, "more", "x")
+        self.assertEqual(said.kind, "open")
+
     def test_pairs_are_compared_without_the_floor_and_less_is_better(self):
         said = summary.peers_statements(load([sample.PEERS]).peers)
         self.assertEqual([each.kind for each in said], ["claim"])
@@ -76,6 +87,26 @@ class Facts(unittest.TestCase):
         ratio = timeline["held_bytes"][at] / timeline["requested_bytes"][at]
         said = next(each.text for each in statements(sample.replay()) if each.text.startswith("Memory, objects"))
         self.assertIn(f"({ratio:.2f} times)", said)
+
+    def test_a_count_of_held_memory_below_what_was_requested_is_doubted(self):
+        document = sample.replay()
+        timeline = sample.allocator(document, "malloc")["timeline"]
+        timeline["held_bytes"] = [value // 4 for value in timeline["requested_bytes"]]
+        said = [each for each in statements(document) if "malloc says that it held less" in each.text]
+        self.assertEqual([each.kind for each in said], ["warning"])
+
+    def test_a_coarse_timer_is_told(self):
+        document = sample.replay()
+        self.assertFalse(any("moves in steps" in each.text for each in statements(document)))
+        for allocator in document["replay"]["allocators"]:
+            for latency in allocator["latency"]:
+                latency["histogram"] = [[0, 5], [10, 60], [20, 30], [1000, 5]]
+        self.assertTrue(any("steps of 10\u00a0ns" in each.text for each in statements(document)))
+
+    def test_the_summary_keeps_the_telling_pairs_of_many(self):
+        many = [summary.Statement("claim", f"pair/{size}: a is ahead of b.") for size in (8, 16, 32, 64, 128, 256, 4096)]
+        self.assertEqual([each.text[:9] for each in summary.most_telling(many)], ["pair/64: ", "pair/4096"])
+        self.assertEqual(summary.most_telling(many[:3]), many[:3])
 
     def test_fragmentation_at_the_end_is_told_for_orders_three_and_nine(self):
         lists = sample.allocator(sample.replay(), "buddy")["timeline"]["unusable_index"]
