@@ -90,11 +90,12 @@ COARSE_NS = 4.0  # a timer with longer steps cannot tell fast paths apart
 
 def timer_statements(results):
     """A warning if the timer's steps, seen in the histograms, are about as long as what is measured."""
-    bounds = np.unique(results.histogram.upper_ns) if len(results.histogram) else np.array([])
-    steps = np.diff(bounds[bounds < 100])
-    if len(steps) == 0 or steps.min() < COARSE_NS:
+    short = results.histogram[results.histogram.upper_ns < 100] if len(results.histogram) else results.histogram
+    steps = [np.diff(np.unique(rows.upper_ns)).min() for _, rows in short.groupby("label") if rows.upper_ns.nunique() > 1] \
+        if len(short) else []
+    if not steps or min(steps) < COARSE_NS:
         return []
-    return [Statement("warning", f"The timer of this machine moves in steps of {units.nanoseconds_text(steps.min())}: "
+    return [Statement("warning", f"The timer of this machine moves in steps of about {min(steps):.0f}{units.SPACE}ns: "
                                  "single latencies near that are not resolved, throughput is.")]
 
 

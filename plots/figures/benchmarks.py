@@ -1,6 +1,7 @@
 """Rows of `kmemlab peers` and of the micro benchmarks: nanoseconds per operation."""
 
 import numpy as np
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from plots import intervals, style, units
 from plots.figures.throughput import spread
@@ -59,8 +60,8 @@ def ratio_axis(axis, values, column):
     """The log axis of one panel; all sizes of one work have the same."""
     low, high = values.min() / 1.3, values.max() * 1.3
     axis.set_xlim(low, high)
-    axis.xaxis.set_major_locator(style.FixedLocator(round_ticks(low, high, 6)))
-    axis.xaxis.set_minor_locator(style.NullLocator())
+    axis.xaxis.set_major_locator(FixedLocator(round_ticks(low, high, 6)))
+    axis.xaxis.set_minor_locator(NullLocator())
     style.unit_axis(axis.xaxis, (lambda value: f"{value:g}×") if column == "ratio" else units.nanoseconds_text)
 
 
@@ -112,8 +113,8 @@ def argument_axis(axis, panel):
     if sizes.min() > 0 and sizes.max() > 16:
         axis.set_xscale("log", base=2)
     shown = sizes if len(sizes) <= 6 else sizes[::-(-len(sizes) // 6)]
-    axis.xaxis.set_major_locator(style.FixedLocator(shown))
-    axis.xaxis.set_minor_locator(style.NullLocator())
+    axis.xaxis.set_major_locator(FixedLocator(shown))
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(lambda value, _: units.count_text(value))
     axis.set_xlabel("size, order or batch")
 
@@ -128,6 +129,6 @@ def round_ticks(low, high, most):
 def time_axis(axis, low, high):
     axis.set_yscale("log")
     axis.set_ylim(low, high)
-    axis.yaxis.set_major_locator(style.FixedLocator(round_ticks(low, high, 7)))
-    axis.yaxis.set_minor_locator(style.NullLocator())
+    axis.yaxis.set_major_locator(FixedLocator(round_ticks(low, high, 7)))
+    axis.yaxis.set_minor_locator(NullLocator())
     style.unit_axis(axis.yaxis, units.nanoseconds_text)

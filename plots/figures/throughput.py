@@ -1,7 +1,5 @@
 """Throughput: every repetition is a point, so that the spread can be seen."""
 
-import pandas as pd
-
 from plots import intervals, style, units
 
 CAPTION = ("Each point is one repetition of the whole replay without timers around single operations; further right is "
@@ -54,8 +52,3 @@ def draw(data):
         axis.set_title(f"{layer} layer")
     axes[-1][0].set_xlabel("operations per second (median at the right)")
     return figure
-
-
-def medians(data):
-    """Median operations per second by label."""
-    return data.groupby("label", sort=False).ops_per_second.median() if len(data) else pd.Series(dtype=float)

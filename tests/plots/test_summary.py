@@ -101,7 +101,7 @@ class Facts(unittest.TestCase):
         for allocator in document["replay"]["allocators"]:
             for latency in allocator["latency"]:
                 latency["histogram"] = [[0, 5], [10, 60], [20, 30], [1000, 5]]
-        self.assertTrue(any("steps of 10\u00a0ns" in each.text for each in statements(document)))
+        self.assertTrue(any("steps of about 10\u00a0ns" in each.text for each in statements(document)))
 
     def test_the_summary_keeps_the_telling_pairs_of_many(self):
         many = [summary.Statement("claim", f"pair/{size}: a is ahead of b.") for size in (8, 16, 32, 64, 128, 256, 4096)]
