@@ -52,6 +52,25 @@ class FloorCall {
     void (*put_)(FreeList&, void*) = laundered(&floor_put);
 };
 
+/// The same list, bare: popped and pushed where it is used, without a call.
+class BareFloorCall {
+  public:
+    explicit BareFloorCall(FreeList& list) : list_{&list} {}
+    [[nodiscard]] void* take() const {
+        FreeList::Node* node = list_->head;
+        if (node != nullptr) list_->head = node->next;
+        return node;
+    }
+    void put(void* p) const {
+        auto* node = static_cast<FreeList::Node*>(p);
+        node->next = list_->head;
+        list_->head = node;
+    }
+
+  private:
+    FreeList* list_;
+};
+
 template <class M>
 [[gnu::noinline]] void* out_of_line_cache_alloc(M& model, typename M::Cache& cache, Gfp gfp, CpuId cpu) {
     return model.kmem_cache_alloc(cache, gfp, cpu);
@@ -75,6 +94,20 @@ class CacheCall {
     Cache* cache_;
     void* (*take_)(M&, Cache&, Gfp, CpuId) = laundered(&out_of_line_cache_alloc<M>);
     void (*put_)(M&, Cache&, void*, CpuId) = laundered(&out_of_line_cache_free<M>);
+};
+
+/// The same, compiled into the loop: what a program that includes our headers gets.
+template <ObjectCaches M>
+class InlineCacheCall {
+  public:
+    using Cache = typename M::Cache;
+    InlineCacheCall(M& model, Cache& cache) : model_{&model}, cache_{&cache} {}
+    [[nodiscard]] void* take() const { return model_->kmem_cache_alloc(*cache_, GFP_KERNEL, CpuId{0}); }
+    void put(void* p) const { model_->kmem_cache_free(*cache_, p, CpuId{0}); }
+
+  private:
+    M* model_;
+    Cache* cache_;
 };
 
 template <class M>
@@ -126,6 +159,22 @@ class PagesCall {
     Order order_;
     std::optional<Pfn> (*take_)(M&, Order, Gfp, CpuId) = laundered(&out_of_line_pages_take<M>);
     void (*give_)(M&, Pfn, Order, CpuId) = laundered(&out_of_line_pages_give<M>);
+};
+
+/// The same, compiled into the loop.
+template <PageSource M>
+class InlinePagesCall {
+  public:
+    InlinePagesCall(M& model, Order order) : model_{&model}, order_{order} {}
+    [[nodiscard]] void* take() const {
+        const std::optional<Pfn> pfn = model_->take(order_, GFP_KERNEL, CpuId{0});
+        return pfn ? model_->arena().address(*pfn) : nullptr;
+    }
+    void put(void* p) const { model_->give(model_->arena().pfn(p), order_, CpuId{0}); }
+
+  private:
+    M* model_;
+    Order order_;
 };
 
 }  // namespace kmemlab::peers

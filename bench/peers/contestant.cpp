@@ -99,6 +99,7 @@ void add_floor(Contests& contests) {
     auto floor = std::make_shared<Floor>();
     for (auto& object : floor->objects) floor_put(floor->list, &object);
     add_pair(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
+    add_pair(contests, Floor::object_bytes, "floor-inline", BareFloorCall{floor->list}, floor);
     add_batches(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
 }
 
@@ -116,12 +117,14 @@ void add_library(Contests& contests, const PeerLibrary& library) {
 
 template <class M>
 void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
+    const std::string inline_name = fmt::format("{}-inline", M::info.name);
     const std::string kmalloc_name = fmt::format("{}-kmalloc", M::info.name);
     for (const std::size_t size : sizes) {
         auto* cache = model->kmem_cache_create({.name = fmt::format("peers-{}", size), .size = size});
         if (cache == nullptr) throw UsageError::of("peers: {} cannot make a cache", M::info.name);
         const CacheCall<M> call{*model, *cache};
         add_pair(contests, size, M::info.name, call, model);
+        add_pair(contests, size, inline_name, InlineCacheCall<M>{*model, *cache}, model);
         add_pair(contests, size, kmalloc_name, KmallocCall<M>{*model, size}, model);
         if (size == batch_size) add_batches(contests, size, M::info.name, call, model);
     }
@@ -131,6 +134,8 @@ template <class M>
 void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
     const PagesCall<M> call{*model, Order{0}};
     add_pair(contests, page_size, M::info.name, call, model);
+    add_pair(contests, page_size, fmt::format("{}-inline", M::info.name),
+             InlinePagesCall<M>{*model, Order{0}}, model);
     add_batches(contests, page_size, M::info.name, call, model);
 }
 

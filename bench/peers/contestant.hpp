@@ -3,7 +3,9 @@
 ///
 /// Fairness:
 ///  - each call goes through a pointer to a function that the compiler can neither see into nor inline: a
-///    library's malloc as the library exports it, ours behind a function of the same kind;
+///    library's malloc as the library exports it, ours behind a function of the same kind. Rows named
+///    NAME-inline are the exception: compiled into the loop, as our headers allow and a library's malloc does
+///    not;
 ///  - one loop template for all; every address is used (its first word is written);
 ///  - all rows of a run are measured in the same process, repetition by repetition, in rotating order.
 #pragma once

@@ -112,7 +112,12 @@ std::string table(const std::vector<Row>& rows) {
 }
 
 std::string bars(const std::vector<Row>& rows) {
-    return bar(rows, "pair/64/slub", 0.5) + bar(rows, "pair/4096/buddy", 1.0);
+    std::string text;
+    for (const auto* how : {"", "-inline"}) {
+        text += bar(rows, fmt::format("pair/64/slub{}", how), 0.5);
+        text += bar(rows, fmt::format("pair/4096/buddy{}", how), 1.0);
+    }
+    return text;
 }
 
 Json to_json(const std::vector<Row>& rows, std::span<const PeerLibrary> libraries,
