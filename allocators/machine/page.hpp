@@ -37,7 +37,7 @@ enum class PageKind : std::uint8_t {
     lru,         ///< in use by somebody who lets it be moved (counts as alike in BUDDY-34)
 };
 
-struct PageState {
+struct alignas(4) PageState {  // aligned, so that clang too makes its atomic one instruction
     PageKind kind = PageKind::none;
     std::uint8_t order = 0;
     MigrateType type = MigrateType::unmovable;  ///< of the list it is or was on (BUDDY-20, 55)
