@@ -63,8 +63,9 @@ Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLo
     for (Zone<Cpus>* zone : populated_) {
         zone->free_all_memory();
         const FrameRange& span = zone->span();
-        const FramesOfZone frames{arena_.index(span.start), static_cast<FrameIndex>(span.frames()), zone};
-        frames_of_zones_.insert(frames_of_zones_.begin(), frames);
+        // Descending, so that the zone that most pages come from is met first.
+        std::shift_right(frames_of_zones_.begin(), frames_of_zones_.end(), 1);
+        frames_of_zones_[0] = {arena_.index(span.start), static_cast<FrameIndex>(span.frames()), zone};
     }
 }
 
@@ -86,8 +87,7 @@ void Buddy<Cpus>::set_watermarks(const BuddyConfig& config) {
     const auto reserves = lowmem_reserves(managed, ratios);
     // Too little memory to keep a pageblock of each type: grouping is off (BUDDY-5; marks are 0 then).
     const bool grouping = all >= pageblock_order_.pages() * migrate_types;
-    types_ = {MigrateType::unmovable, grouping ? MigrateType::movable : MigrateType::unmovable,
-              grouping ? MigrateType::reclaimable : MigrateType::unmovable, MigrateType::unmovable};
+    grouping_ = grouping;
     for (unsigned i = 0; i < zones_.size(); ++i) {
         ZoneSettings settings;
         settings.position = i;
@@ -109,30 +109,39 @@ void Buddy<Cpus>::set_watermarks(const BuddyConfig& config) {
 
 template <class Cpus>
 void Buddy<Cpus>::make_targets() {
-    for (unsigned bits = 0; bits < targets_.size(); ++bits) {
-        const auto wanted = highest_zone(Gfp{bits});
-        if (!wanted) continue;
-        const auto configured = [&](ZoneType type) {
-            return std::find_if(zones_.begin(), zones_.end(),
-                                [&](auto& zone) { return zone->type() == type; });
-        };
-        auto highest = configured(*wanted);
-        if (highest == zones_.end()) highest = configured(ZoneType::normal);
-        if (highest == zones_.end()) highest = zones_.end() - 1;
-        Target& target = targets_[bits];
-        target.highest = static_cast<unsigned>(highest - zones_.begin());
-        for (unsigned i = 0; i <= target.highest; ++i) {
-            if (zones_[i]->populated()) target.preferred = zones_[i].get();
+    for (unsigned bits = 0; bits < targets_.size(); ++bits) targets_[bits] = make_target(Gfp{bits});
+}
+
+template <class Cpus>
+typename Buddy<Cpus>::Target Buddy<Cpus>::make_target(Gfp gfp) const {
+    Target target;
+    target.preferred = populated_.front();
+    const auto wanted = highest_zone(gfp.without(__GFP_RECLAIMABLE));
+    if (!wanted || (gfp.has(__GFP_MOVABLE) && gfp.has(__GFP_RECLAIMABLE))) return target;
+    const auto configured = [&](ZoneType type) {
+        return std::find_if(zones_.begin(), zones_.end(), [&](auto& zone) { return zone->type() == type; });
+    };
+    auto highest = configured(*wanted);
+    if (highest == zones_.end()) highest = configured(ZoneType::normal);
+    if (highest == zones_.end()) highest = zones_.end() - 1;
+    for (auto zone = zones_.begin(); zone <= highest; ++zone) {
+        if ((*zone)->populated()) {
+            target.preferred = zone->get();
+            target.valid = true;
         }
     }
+    target.highest = static_cast<unsigned>(highest - zones_.begin());
+    if (grouping_ && gfp.has(__GFP_MOVABLE)) target.type = MigrateType::movable;
+    if (grouping_ && gfp.has(__GFP_RECLAIMABLE)) target.type = MigrateType::reclaimable;
+    return target;
 }
 
 // ---- allocation (BUDDY-70..79) -----------------------------------------------------------------------
 
 template <class Cpus>
 FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
-    const Target target = target_of(gfp);
-    if (target.preferred == nullptr || (gfp.has(__GFP_MOVABLE) && gfp.has(__GFP_RECLAIMABLE))) {
+    const Target& target = target_of(gfp);
+    if (!target.valid) {
         misuse_.report(
             {MisuseKind::bad_request,
              nullptr,
@@ -141,7 +150,7 @@ FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
         return no_frame;
     }
     FrameIndex index = no_frame;
-    if (order <= max_order) index = allocate_block({gfp, order, type_of(gfp), target}, cpu);
+    if (order <= max_order) index = allocate_block({gfp, order, target}, cpu);
     if (index == no_frame) {
         count_allocation(cpu, Path::failed);
     } else {
@@ -152,7 +161,6 @@ FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
 
 template <class Cpus>
 void Buddy<Cpus>::count_allocation(CpuId cpu, Path path) {
-    if (path == Path::fast) return;
     stats_[cpu].last = path;
     ++stats_[cpu].allocations[static_cast<std::size_t>(path)];
 }
@@ -191,7 +199,7 @@ FrameIndex Buddy<Cpus>::reclaim_and_retry(const Attempt& attempt, const AttemptF
     FrameIndex index = try_zones(attempt, Mark::min, flags, cpu);
     const bool gives_up = attempt.gfp.has(__GFP_NORETRY) ||
                           (attempt.order > costly_order && !attempt.gfp.has(__GFP_RETRY_MAYFAIL));
-    if (index == no_frame && !gives_up && unreserve_highatomic_pageblocks(attempt.type, cpu) > 0) {
+    if (index == no_frame && !gives_up && unreserve_highatomic_pageblocks(attempt.target.type, cpu) > 0) {
         index = try_zones(attempt, Mark::min, flags, cpu);
     }
     if (index != no_frame || !attempt.gfp.has(__GFP_NOFAIL)) return index;
@@ -242,14 +250,14 @@ FrameIndex Buddy<Cpus>::take_in(Zone<Cpus>& zone, const Attempt& attempt, const 
         return zone.last_take_stole(cpu) ? Path::steal : way;
     };
     if (attempt.order <= max_pcp_order) {
-        const bool listed = !zone.per_cpu(cpu).lists[pcp_list(attempt.order, attempt.type)].empty();
-        const FrameIndex index = zone.take_per_cpu(attempt.order, attempt.type, flags, cpu);
+        const bool listed = !zone.per_cpu(cpu).lists[pcp_list(attempt.order, attempt.target.type)].empty();
+        const FrameIndex index = zone.take_per_cpu(attempt.order, attempt.target.type, flags, cpu);
         if (index != no_frame) {
             count_allocation(cpu, served_by(listed ? Path::fast : Path::refill));
             return index;
         }
     }
-    const FrameIndex index = zone.take_block(attempt.order, attempt.type, flags, cpu);
+    const FrameIndex index = zone.take_block(attempt.order, attempt.target.type, flags, cpu);
     if (index != no_frame) count_allocation(cpu, served_by(Path::zone));
     return index;
 }
@@ -273,20 +281,34 @@ void Buddy<Cpus>::give_slow(FrameIndex index, Order order, PageState state, CpuI
     if (state.compound != 0) {
         for (FrameIndex i = 0; i < order.pages(); ++i) pages_[index + i].head = no_frame;
     }
+    pages_[index].head = no_frame;
     Zone<Cpus>& zone = zone_of(index);
     if (order <= max_pcp_order) return give_to_list(zone, index, order, cpu);
     Page& page = pages_[index];
     page.word = 0;
     page.owner = nullptr;
-    page.head = no_frame;
     zone.give_block(index, order, cpu);
-    ++zone.per_cpu(cpu).given;
     count_free(cpu, Path::zone);
 }
 
+/// Onto this CPU's list, for orders that have one (BUDDY-55).
 template <class Cpus>
-void Buddy<Cpus>::flush(Zone<Cpus>& zone, Order order, unsigned list, CpuId cpu) {
-    zone.flush(zone.per_cpu(cpu), order, list, cpu);
+void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
+    PerCpuPages& pcp = zone.per_cpu(cpu);
+    const unsigned list = pcp_list(order, push_on_list(zone, pcp, index, order));
+    pcp.moved += static_cast<std::int64_t>(order.pages());
+    const bool over = Zone<Cpus>::over_limit(pcp, order);
+    if (over) zone.flush(pcp, order, list, cpu);
+    count_free(cpu, over ? Path::flush : Path::fast);
+}
+
+/// The list of single pages of `type` has just grown to its limit.
+template <class Cpus>
+void Buddy<Cpus>::flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu) {
+    PerCpuPages& pcp = zone.per_cpu(cpu);
+    --pcp.given;  // counted as flushed, not as fast
+    ++pcp.moved;
+    zone.flush(pcp, Order{0}, pcp_list(Order{0}, type), cpu);
     count_free(cpu, Path::flush);
 }
 
@@ -358,9 +380,8 @@ std::size_t Buddy<Cpus>::alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages,
     };
     const std::size_t first = filled();
     if (first == pages.size()) return first;
-    const Target target = target_of(gfp);
-    if (pages.size() - first == 1 || target.preferred == nullptr) return one(first);
-    const Attempt attempt{gfp, Order{0}, type_of(gfp), target};
+    const Target& target = target_of(gfp);
+    if (pages.size() - first == 1 || !target.valid) return one(first);
     const unsigned preferred = target.preferred->settings().position;
     for (unsigned i = preferred + 1; i-- > 0;) {
         Zone<Cpus>& zone = *zones_[i];
@@ -368,7 +389,7 @@ std::size_t Buddy<Cpus>::alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages,
         if (!zone.populated() || !zone.watermark_ok(Order{0}, mark, preferred, {})) continue;
         for (std::size_t at = first; at < pages.size(); ++at) {
             if (pages[at] != nullptr) continue;
-            const FrameIndex index = zone.take_per_cpu_bulk(attempt.type, {}, cpu);
+            const FrameIndex index = zone.take_per_cpu_bulk(target.type, {}, cpu);
             if (index == no_frame) return at == first ? one(first) : filled();
             hand_out(index, Order{0}, gfp);
             pages[at] = pages_ + index;
@@ -469,7 +490,7 @@ std::uint64_t Buddy<Cpus>::pages_in_use() const {
     for (const Zone<Cpus>* zone : populated_) {
         pages += static_cast<std::int64_t>(zone->present()) - zone->free_pages();
         for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
-            pages -= zone->per_cpu(cpu).count + zone->per_cpu(cpu).free_pages_difference;
+            pages -= zone->per_cpu(cpu).count() + zone->per_cpu(cpu).free_pages_difference;
         }
     }
     return static_cast<std::uint64_t>(pages);
@@ -485,18 +506,15 @@ AllocatorStats Buddy<Cpus>::stats() const {
         stats.metadata_bytes += zone->metadata_bytes();
         for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
             const PerCpuPages& pcp = zone->per_cpu(cpu);
-            stats.held_bytes += static_cast<std::uint64_t>(pcp.count) << page_shift;
+            stats.held_bytes += static_cast<std::uint64_t>(pcp.count()) << page_shift;
             stats.allocations[fast] += pcp.taken;
             stats.frees[fast] += pcp.given;
         }
     }
     for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
         for (std::size_t path = 0; path < path_count; ++path) {
-            const std::uint64_t allocations = stats_[cpu].allocations[path];
-            stats.allocations[path] += allocations;
-            if (path != static_cast<std::size_t>(Path::failed)) stats.allocations[fast] -= allocations;
+            stats.allocations[path] += stats_[cpu].allocations[path];
             stats.frees[path] += stats_[cpu].frees[path];
-            stats.frees[fast] -= stats_[cpu].frees[path];
         }
     }
     return stats;

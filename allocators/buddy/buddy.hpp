@@ -117,20 +117,21 @@ class Buddy {
     [[nodiscard]] unsigned cpu_count() const { return cpus_.count(); }
 
   private:
-    /// What the zone bits of a request come to.
+    /// What the bits of a request that choose zone and migrate type come to.
     struct Target {
-        Zone<Cpus>* preferred = nullptr;  ///< the highest populated zone allowed; nullptr: a bad combination
-        unsigned highest = 0;             ///< position of the highest zone allowed
+        Zone<Cpus>* preferred = nullptr;              ///< the highest populated zone allowed
+        unsigned highest = Zone<Cpus>::no_easy_mark;  ///< position of the highest zone allowed
+        MigrateType type = MigrateType::unmovable;
+        bool valid = false;  ///< false: bits that exclude each other
     };
     struct FramesOfZone {
-        FrameIndex start;
-        FrameIndex frames;
-        Zone<Cpus>* zone;
+        FrameIndex start = 0;
+        FrameIndex frames = 0;
+        Zone<Cpus>* zone = nullptr;
     };
     struct Attempt {
         Gfp gfp;
         Order order;
-        MigrateType type;
         Target target;
     };
     struct CpuStats {
@@ -141,8 +142,10 @@ class Buddy {
 
     void set_watermarks(const BuddyConfig& config);
     void make_targets();
-    [[nodiscard]] Target target_of(Gfp gfp) const { return targets_[gfp.bits() & 0xf]; }
-    [[nodiscard]] MigrateType type_of(Gfp gfp) const { return types_[(gfp.bits() >> 3) & 3]; }
+    [[nodiscard]] Target make_target(Gfp gfp) const;
+    [[nodiscard]] const Target& target_of(Gfp gfp) const {
+        return targets_[gfp.bits() & (targets_.size() - 1)];
+    }
     [[nodiscard]] Zone<Cpus>& zone_of(FrameIndex index) const;
 
     // no_frame: no memory
@@ -164,7 +167,8 @@ class Buddy {
     void give_frames(FrameIndex index, Order order, CpuId cpu);
     void give_slow(FrameIndex index, Order order, PageState state, CpuId cpu);
     void give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
-    void flush(Zone<Cpus>& zone, Order order, unsigned list, CpuId cpu);
+    MigrateType push_on_list(Zone<Cpus>& zone, PerCpuPages& pcp, FrameIndex index, Order order);
+    void flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu);
     void report_bad_free(FrameIndex index, Order order, PageState state);
     void free_tails(FrameIndex index, Order order, CpuId cpu);
     void count_allocation(CpuId cpu, Path path);
@@ -172,14 +176,14 @@ class Buddy {
 
     Page* pages_;  ///< the arena's descriptors, from its first frame on
     Pfn start_;
-    std::array<Target, 16> targets_{};
-    std::array<MigrateType, 4> types_{};
-    std::vector<FramesOfZone> frames_of_zones_;  ///< populated ones, descending
+    std::array<Target, 32> targets_{};                       ///< by the five lowest bits of gfp
+    std::array<FramesOfZone, max_zones> frames_of_zones_{};  ///< populated ones, descending
     Arena& arena_;
     Cpus& cpus_;
     MisuseLog& misuse_;
     std::vector<std::unique_ptr<Zone<Cpus>>> zones_;
     std::vector<Zone<Cpus>*> populated_;  ///< ascending
+    bool grouping_ = true;                ///< by migrate type (BUDDY-5)
     bool avoids_fragments_ = false;       ///< the layout has DMA32 (BUDDY-70)
     std::uint64_t min_free_kbytes_ = 0;
     Order pageblock_order_;
@@ -197,14 +201,12 @@ inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
 /// The way that most single pages go: above the low mark of the preferred zone, from this CPU's list.
 template <class Cpus>
 inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
-    const Target target = target_of(gfp);
-    if (order == Order{0} && target.preferred != nullptr &&
-        target.preferred->one_page_above_low(target.highest)) {
+    const Target& target = target_of(gfp);
+    if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
-        PageList& list = pcp.lists[static_cast<std::size_t>(type_of(gfp))];
+        PageList& list = pcp.lists[pcp_list(Order{0}, target.type)];
         if (!list.empty()) [[likely]] {
             pcp.free_factor /= 2;
-            --pcp.count;
             ++pcp.taken;
             const FrameIndex index = list.pop_head(pages_);
             hand_out(index, Order{0}, gfp);
@@ -225,31 +227,39 @@ inline void Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
     }
 }
 
-/// Frees a block whose last reference is gone (BUDDY-60): to this CPU's list, or into the zone.
+/// Frees a block whose last reference is gone (BUDDY-60). Most are single pages, not compound, not slabs.
 template <class Cpus>
 inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
     const PageState state = pages_[index].load_state();
     if (order != Order{0} || state != PageState{PageKind::allocated})
         return give_slow(index, order, state, cpu);
-    give_to_list(zone_of(index), index, Order{0}, cpu);
+    Zone<Cpus>& zone = zone_of(index);
+    PerCpuPages& pcp = zone.per_cpu(cpu);
+    const MigrateType type = push_on_list(zone, pcp, index, Order{0});
+    ++pcp.given;
+    if (pcp.count() >= pcp.high) [[unlikely]] {
+        flush_single(zone, type, cpu);
+    }
 }
 
+/// Resets the descriptor and puts the block on the list of its pageblock's type.
 template <class Cpus>
-inline void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
+inline MigrateType Buddy<Cpus>::push_on_list(Zone<Cpus>& zone, PerCpuPages& pcp, FrameIndex index,
+                                             Order order) {
     const MigrateType type = zone.pageblock_type(start_ + index);
     Page& page = pages_[index];
     page.word = 0;
     page.owner = nullptr;
-    page.head = no_frame;
     page.store_state({PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
-    PerCpuPages& pcp = zone.per_cpu(cpu);
-    const unsigned list = pcp_list(order, type);
-    pcp.lists[list].push_head(pages_, index);
-    pcp.count += static_cast<std::int32_t>(order.pages());
-    ++pcp.given;
-    if (Zone<Cpus>::over_limit(pcp, order)) [[unlikely]] {
-        flush(zone, order, list, cpu);
+    // By branches: the next page that is taken need not wait until the type of this one has been looked up.
+    if (type == MigrateType::unmovable) {
+        pcp.lists[pcp_list(order, MigrateType::unmovable)].push_head(pages_, index);
+    } else if (type == MigrateType::reclaimable) {
+        pcp.lists[pcp_list(order, MigrateType::reclaimable)].push_head(pages_, index);
+    } else {
+        pcp.lists[pcp_list(order, MigrateType::movable)].push_head(pages_, index);
     }
+    return type;
 }
 
 extern template class Buddy<OwnedCpus>;

@@ -125,13 +125,14 @@ MaybeViolation ZoneChecker<Cpus>::check_per_cpu(CpuId cpu) const {
         if (found) return found;
         if (!whole) return violation("B8", "{}: links of list {} disagree", at(), list);
     }
-    if (static_cast<std::int64_t>(pages) != pcp.count) {
-        return violation("B8", "{} hold {} pages, counted {}", at(), pages, pcp.count);
+    if (static_cast<std::int64_t>(pages) != pcp.count()) {
+        return violation("B8", "{} hold {} pages, counted {}", at(), pages, pcp.count());
     }
-    if (pcp.count >
-        std::max(pcp.high, 0) + std::max(pcp.batch, 2) * static_cast<int>(max_pcp_order.pages())) {
-        return violation("B8", "{} hold {} pages, more than high {} and a batch of {}", at(), pcp.count,
-                         pcp.high, pcp.batch);
+    const auto slack =
+        std::max<std::int64_t>(pcp.batch, 2) * static_cast<std::int64_t>(max_pcp_order.pages());
+    if (pcp.count() > pcp.high + slack) {
+        return violation("B8", "{} hold {} pages, more than high {} and {}", at(), pcp.count(), pcp.high,
+                         slack);
     }
     return {};
 }
@@ -166,7 +167,7 @@ MaybeViolation ZoneChecker<Cpus>::check_frames() const {
     }
     std::uint64_t counted = 0;
     for (CpuId cpu; cpu.value() < zone_.cpus_.count(); ++cpu)
-        counted += static_cast<std::uint64_t>(zone_.per_cpu_[cpu].count);
+        counted += static_cast<std::uint64_t>(zone_.per_cpu_[cpu].count());
     if (listed != counted) {
         return violation("B1", "{}: {} frames are marked per-CPU, the CPUs' lists hold {}",
                          to_string(zone_.type_), listed, counted);

@@ -23,16 +23,20 @@ inline constexpr unsigned pcp_lists = (max_pcp_order.value() + 1) * request_type
 }
 
 struct PerCpuPages {
-    std::int32_t count = 0;  ///< pages over all lists (B8)
-    std::int32_t high = 0;   ///< at this count pages go back
-    std::int32_t batch = 1;
-    std::uint32_t free_factor = 0;  ///< grows while only frees come: larger batches go back
-    std::uint64_t taken = 0;        ///< blocks taken by this CPU from this zone, by any way
+    std::int64_t high = 0;  ///< at this count pages go back
+    std::int64_t batch = 1;
+    std::uint64_t free_factor = 0;  ///< grows while only frees come: larger batches go back
+    /// The count of pages over all lists in three parts, so that taking and giving a single page each change
+    /// a word of their own: single pages taken, single pages given, and everything else.
+    std::uint64_t taken = 0;
     std::uint64_t given = 0;
+    std::int64_t moved = 0;
     std::array<PageList, pcp_lists> lists;
     std::int64_t free_pages_difference = 0;  ///< not yet in the zone's counter (BUDDY-90)
     bool stole = false;                      ///< the last take fell back to another migrate type
 
+    /// Pages over all lists (B8).
+    [[nodiscard]] std::int64_t count() const { return moved + static_cast<std::int64_t>(given - taken); }
     /// Frees of high orders come after frees only: everything goes back at once (BUDDY-55, fh).
     [[nodiscard]] bool freeing_high_order(Order order) const {
         return free_factor > 0 && order > Order{0} && order <= max_pcp_order;

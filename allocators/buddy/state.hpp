@@ -26,9 +26,9 @@ struct PageSetEntry {
 
 struct PageSetState {
     CpuId cpu;
-    std::int32_t high = 0;
-    std::int32_t batch = 1;
-    std::uint32_t free_factor = 0;
+    std::int64_t high = 0;
+    std::int64_t batch = 1;
+    std::uint64_t free_factor = 0;
     std::int64_t free_pages_difference = 0;
 };
 

@@ -91,7 +91,7 @@ void print_pagesets(const Zone<Cpus>& zone, unsigned cpus, Out out) {
         const PerCpuPages& pcp = zone.per_cpu(cpu);
         fmt::format_to(
             out, "\n    cpu: {}\n              count: {}\n              high:  {}\n              batch: {}",
-            cpu.value(), pcp.count, pcp.high, pcp.batch);
+            cpu.value(), pcp.count(), pcp.high, pcp.batch);
         if (cpus > 1) fmt::format_to(out, "\n  vm stats threshold: {}", zone.counter_threshold());
     }
 }

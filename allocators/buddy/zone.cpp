@@ -1,6 +1,7 @@
 #include "allocators/buddy/zone.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace kmemlab {
 namespace {
@@ -36,8 +37,8 @@ void Zone<Cpus>::set(const ZoneSettings& settings) {
     boost_.store(0, std::memory_order_relaxed);
     update_easy_marks();
     for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
-        per_cpu_[cpu].batch = static_cast<std::int32_t>(settings.pcp_batch);
-        per_cpu_[cpu].high = static_cast<std::int32_t>(settings.pcp_high);
+        per_cpu_[cpu].batch = static_cast<std::int64_t>(settings.pcp_batch);
+        per_cpu_[cpu].high = static_cast<std::int64_t>(settings.pcp_high);
     }
 }
 
@@ -75,6 +76,7 @@ bool Zone<Cpus>::watermark_ok(Order order, std::uint64_t mark, unsigned highest_
 template <class Cpus>
 void Zone<Cpus>::update_easy_marks() {
     const std::uint64_t mark = settings_.marks.low + boost() + reserved_highatomic();
+    easy_marks_[no_easy_mark].store(std::numeric_limits<std::int64_t>::max(), std::memory_order_relaxed);
     for (unsigned i = 0; i < max_zones; ++i) {
         easy_marks_[i].store(static_cast<std::int64_t>(mark + settings_.lowmem_reserve[i]),
                              std::memory_order_relaxed);
@@ -212,7 +214,6 @@ FrameIndex Zone<Cpus>::take_block(Order order, MigrateType type, const AttemptFl
         index = take_smallest(order, MigrateType::highatomic);
     if (index == no_frame) return index;
     change_free_pages(-static_cast<std::int64_t>(order.pages()), cpu);
-    ++per_cpu_[cpu].taken;
     return index;
 }
 
@@ -358,20 +359,20 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
 template <class Cpus>
 void Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags,
                         CpuId cpu) {
-    const std::int32_t blocks = pcp.batch == 1 ? 1 : std::max(pcp.batch >> order.value(), 2);
+    const std::int64_t blocks = pcp.batch == 1 ? 1 : std::max<std::int64_t>(pcp.batch >> order.value(), 2);
     const LockGuard guard{cpus_, lock_, cpu};
-    std::int32_t pages = 0;
-    for (std::int32_t i = 0; i < blocks; ++i) {
+    std::int64_t pages = 0;
+    for (std::int64_t i = 0; i < blocks; ++i) {
         const FrameIndex index = take_with_fallback(order, type, flags, cpu);
         if (index == no_frame) break;
         arena_.page_at(index).store_state(
             {PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
         pcp.lists[pcp_list(order, type)].push_tail(arena_, index);
-        pages += static_cast<std::int32_t>(order.pages());
+        pages += static_cast<std::int64_t>(order.pages());
     }
     if (pages == 0) return;
-    change_free_pages(-std::int64_t{pages}, cpu);
-    pcp.count += pages;
+    change_free_pages(-pages, cpu);
+    pcp.moved += pages;
 }
 
 template <class Cpus>
@@ -382,14 +383,13 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
     PageList& list = pcp.lists[pcp_list(order, type)];
     if (list.empty()) refill(pcp, order, type, flags, cpu);
     if (list.empty()) return no_frame;
-    pcp.count -= static_cast<std::int32_t>(order.pages());
-    ++pcp.taken;
+    pcp.moved -= static_cast<std::int64_t>(order.pages());
     return list.pop_head(arena_);
 }
 
 template <class Cpus>
 FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& flags, CpuId cpu) {
-    const std::uint32_t free_factor = per_cpu_[cpu].free_factor;
+    const std::uint64_t free_factor = per_cpu_[cpu].free_factor;
     const FrameIndex index = take_per_cpu(Order{0}, type, flags, cpu);
     per_cpu_[cpu].free_factor = free_factor;
     return index;
@@ -397,7 +397,7 @@ FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& f
 
 template <class Cpus>
 void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned list, CpuId cpu) {
-    pages = std::min<std::int64_t>(pages, pcp.count);
+    pages = std::min(pages, pcp.count());
     for (; pages > 0; list = (list + 1) % pcp_lists) {
         const Order order{list / request_types};
         while (pages > 0 && !pcp.lists[list].empty()) {
@@ -407,7 +407,7 @@ void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned 
             page.store_state({});
             give_locked(index, order, type, cpu, false);
             pages -= static_cast<std::int64_t>(order.pages());
-            pcp.count -= static_cast<std::int32_t>(order.pages());
+            pcp.moved -= static_cast<std::int64_t>(order.pages());
         }
     }
 }
@@ -415,15 +415,15 @@ void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned 
 template <class Cpus>
 void Zone<Cpus>::flush(PerCpuPages& pcp, Order order, unsigned list, CpuId cpu) {
     constexpr unsigned largest_factor = 5;
-    std::int64_t pages = pcp.count;
+    std::int64_t pages = pcp.count();
     if (!pcp.freeing_high_order(order)) {
         if (pcp.high < pcp.batch) {
             pages = 1;
         } else {
             const std::int64_t room = pcp.high - pcp.batch;
-            const std::int64_t scaled = std::int64_t{pcp.batch} << pcp.free_factor;
+            const std::int64_t scaled = pcp.batch << pcp.free_factor;
             if (scaled < room && pcp.free_factor < largest_factor) ++pcp.free_factor;
-            pages = std::min(std::max<std::int64_t>(scaled, pcp.batch), room);
+            pages = std::max<std::int64_t>(std::min(std::max(scaled, pcp.batch), room), 1);
         }
     }
     const LockGuard guard{cpus_, lock_, cpu};
@@ -433,9 +433,9 @@ void Zone<Cpus>::flush(PerCpuPages& pcp, Order order, unsigned list, CpuId cpu) 
 template <class Cpus>
 void Zone<Cpus>::drain(CpuId whose, CpuId cpu) {
     PerCpuPages& pcp = per_cpu_[whose];
-    if (pcp.count == 0) return;
+    if (pcp.count() == 0) return;
     const LockGuard guard{cpus_, lock_, cpu};
-    while (pcp.count > 0) free_from_lists(pcp, std::min<std::int64_t>(pcp.count, pcp.batch * 32), 0, cpu);
+    while (pcp.count() > 0) free_from_lists(pcp, std::min(pcp.count(), pcp.batch * 32), 0, cpu);
 }
 
 template <class Cpus>

@@ -81,6 +81,8 @@ class Zone {
     }
     [[nodiscard]] std::int64_t counter_threshold() const { return threshold_; }
 
+    /// Position of a mark that one_page_above_low() never passes.
+    static constexpr unsigned no_easy_mark = max_zones;
     /// The watermark test for one page without special rights, at the low mark (BUDDY-73).
     [[nodiscard]] bool one_page_above_low(unsigned highest_zone) const {
         return free_pages() > easy_marks_[highest_zone].load(std::memory_order_relaxed);
@@ -108,7 +110,7 @@ class Zone {
     void drain(CpuId whose, CpuId cpu);
     /// True if a count of the CPU's lists is at the limit at which flush() is due.
     [[nodiscard]] static bool over_limit(const PerCpuPages& pcp, Order order) {
-        return pcp.count >= (pcp.freeing_high_order(order) ? 0 : pcp.high);
+        return pcp.count() >= (pcp.freeing_high_order(order) ? 0 : pcp.high);
     }
 
     /// Adds the pageblock of a block just taken to the HIGHATOMIC reserve (BUDDY-40).
@@ -199,7 +201,8 @@ class Zone {
     PerCpu<PerCpuPages> per_cpu_;
     std::atomic<std::int64_t> free_pages_{0};
     /// low mark + boost + lowmem_reserve + HIGHATOMIC reserve, by the highest zone of the request.
-    std::array<std::atomic<std::int64_t>, max_zones> easy_marks_{};
+    /// One more than there are zones: a mark that nothing reaches.
+    std::array<std::atomic<std::int64_t>, max_zones + 1> easy_marks_{};
     std::atomic<std::uint64_t> boost_{0};
     std::atomic<std::uint64_t> reserved_highatomic_{0};
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 
 #include "allocators/base/units.hpp"
@@ -47,7 +48,10 @@ struct alignas(4) PageState {  // aligned, so that clang too makes its atomic on
     [[nodiscard]] constexpr bool in_use() const {
         return kind == PageKind::allocated || kind == PageKind::slab || kind == PageKind::large;
     }
-    friend constexpr bool operator==(PageState, PageState) = default;
+    /// As one word: the compiler compares member by member otherwise.
+    friend constexpr bool operator==(PageState a, PageState b) {
+        return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    }
 };
 static_assert(sizeof(PageState) == 4);
 

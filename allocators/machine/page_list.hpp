@@ -1,5 +1,6 @@
 /// A doubly linked list of page descriptors, threaded through Page::next and Page::prev. Head is the end
-/// that takers take from. The list owns its links only; the caller holds whatever lock guards it.
+/// that takers take from; its prev means nothing, so that taking it touches no other descriptor. The list
+/// owns its links only; the caller holds whatever lock guards it.
 #pragma once
 
 #include <cstdint>
@@ -28,44 +29,34 @@ class PageList {
     [[nodiscard]] FrameIndex tail() const { return tail_; }
 
     void push_head(PageArray pages, FrameIndex index) {
-        Page& page = pages[index];
-        page.prev = no_frame;
-        page.next = head_;
+        pages[index].next = head_;
         (head_ == no_frame ? tail_ : pages[head_].prev) = index;
         head_ = index;
     }
     void push_tail(PageArray pages, FrameIndex index) {
-        Page& page = pages[index];
-        page.next = no_frame;
-        page.prev = tail_;
+        pages[index].next = no_frame;
+        pages[index].prev = tail_;
         (tail_ == no_frame ? head_ : pages[tail_].next) = index;
         tail_ = index;
     }
-    /// Puts `index` behind `before`, which is on this list.
-    void insert_after(PageArray pages, FrameIndex before, FrameIndex index) {
-        if (before == tail_) return push_tail(pages, index);
-        Page& page = pages[index];
-        page.prev = before;
-        page.next = pages[before].next;
-        pages[page.next].prev = index;
-        pages[before].next = index;
-    }
     void remove(PageArray pages, FrameIndex index) {
         const Page& page = pages[index];
-        (page.prev == no_frame ? head_ : pages[page.prev].next) = page.next;
-        (page.next == no_frame ? tail_ : pages[page.next].prev) = page.prev;
+        (index == head_ ? head_ : pages[page.prev].next) = page.next;
+        (index == tail_ ? tail_ : pages[page.next].prev) = page.prev;
+        if (head_ == no_frame) tail_ = no_frame;
     }
     /// The list must not be empty.
     FrameIndex pop_head(PageArray pages) {
         const FrameIndex index = head_;
         head_ = pages[index].next;
-        (head_ == no_frame ? tail_ : pages[head_].prev) = no_frame;
+        if (head_ == no_frame) [[unlikely]] {
+            tail_ = no_frame;
+        }
         return index;
     }
     FrameIndex pop_tail(PageArray pages) {
         const FrameIndex index = tail_;
-        tail_ = pages[index].prev;
-        (tail_ == no_frame ? head_ : pages[tail_].next) = no_frame;
+        remove(pages, index);
         return index;
     }
     /// Forgets the members; their links stay.
@@ -77,7 +68,8 @@ class PageList {
     bool walk(const Arena& arena, std::uint64_t limit, Visit&& visit) const {
         FrameIndex before = no_frame;
         for (FrameIndex i = head_; i != no_frame; before = i, i = arena.page_at(i).next) {
-            if (i >= arena.frames() || limit-- == 0 || arena.page_at(i).prev != before) return false;
+            const bool follows = i == head_ || arena.page_at(i).prev == before;
+            if (i >= arena.frames() || limit-- == 0 || !follows) return false;
             if (!visit(i)) return true;
         }
         return tail_ == before;

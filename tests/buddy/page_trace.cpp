@@ -108,9 +108,9 @@ class RecordedState {
             const Keys keys = keys_of(row);
             PageSetState& set =
                 page_set(zone, CpuId{several_cpus_ ? static_cast<unsigned>(keys.at("cpu")) : 0});
-            set.high = static_cast<std::int32_t>(keys.at("high"));
-            set.batch = static_cast<std::int32_t>(keys.at("batch"));
-            set.free_factor = static_cast<std::uint32_t>(keys.at("free_factor"));
+            set.high = keys.at("high");
+            set.batch = keys.at("batch");
+            set.free_factor = positive(keys, "free_factor");
         } else if (what == "PB") {
             zone.pageblocks.push_back({pfn_from(f[0]), type_from(f[1])});
         } else if (what == "FL") {
@@ -251,7 +251,7 @@ class PageTrace {
             const auto& zone = buddy_->zone(i);
             compare(std::max<std::int64_t>(zone.free_pages(), 0), number(f[first + i]),
                     fmt::format("{} free pages of zone {}", fmt::join(row, ","), i));
-            compare(std::int64_t{zone.per_cpu(cpu).count}, number(f[first + zones + i]),
+            compare(zone.per_cpu(cpu).count(), number(f[first + zones + i]),
                     fmt::format("{} pcp count of zone {}", fmt::join(row, ","), i));
         }
     }
