@@ -18,8 +18,8 @@
 /// | a.kmem_cache_free_bulk(c, span, cpu)       | void    | as many single frees; may reorder span.         |
 /// | a.kmem_cache_shrink(c, cpu)                | bool    | gives empty slabs back; true if slabs remain.   |
 ///
-/// Calls on different CPUs may run at once; destroy and shrink of a cache not beside its other calls: they empty
-/// every CPU's slot.
+/// Calls on different CPUs may run at once; destroy and shrink of a cache not beside its other calls: they
+/// empty every CPU's slot.
 #pragma once
 
 #include <concepts>
