@@ -204,7 +204,7 @@ inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
     if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
-        PageList& list = pcp.lists[pcp_list(Order{0}, target.type)];
+        PerCpuList& list = pcp.lists[pcp_list(Order{0}, target.type)];
         if (!list.empty()) [[likely]] {
             pcp.free_factor /= 2;
             ++pcp.taken;

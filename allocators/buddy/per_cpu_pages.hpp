@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
 
 #include "allocators/base/units.hpp"
 #include "allocators/machine/page.hpp"
@@ -22,6 +23,37 @@ inline constexpr unsigned pcp_lists = (max_pcp_order.value() + 1) * request_type
     return request_types * order.value() + static_cast<unsigned>(listed);
 }
 
+/// A list whose head is kept aside: a page that is taken soon after it was given is never linked.
+class PerCpuList {
+  public:
+    [[nodiscard]] bool empty() const { return head_ == no_frame && rest_.empty(); }
+
+    void push_head(PageArray pages, FrameIndex index) {
+        if (head_ != no_frame) rest_.push_head(pages, head_);
+        head_ = index;
+    }
+    void push_tail(PageArray pages, FrameIndex index) { rest_.push_tail(pages, index); }
+    /// The list must not be empty.
+    FrameIndex pop_head(PageArray pages) {
+        if (head_ == no_frame) return rest_.pop_head(pages);
+        return std::exchange(head_, no_frame);
+    }
+    FrameIndex pop_tail(PageArray pages) {
+        if (rest_.empty()) return std::exchange(head_, no_frame);
+        return rest_.pop_tail(pages);
+    }
+    /// As PageList::walk.
+    template <class Visit>
+    bool walk(const Arena& arena, std::uint64_t limit, Visit&& visit) const {
+        if (head_ != no_frame && (head_ >= arena.frames() || !visit(head_))) return head_ < arena.frames();
+        return rest_.walk(arena, limit, visit);
+    }
+
+  private:
+    FrameIndex head_ = no_frame;
+    PageList rest_;  ///< behind the head
+};
+
 struct PerCpuPages {
     std::int64_t high = 0;  ///< at this count pages go back
     std::int64_t batch = 1;
@@ -31,7 +63,7 @@ struct PerCpuPages {
     std::uint64_t taken = 0;
     std::uint64_t given = 0;
     std::int64_t moved = 0;
-    std::array<PageList, pcp_lists> lists;
+    std::array<PerCpuList, pcp_lists> lists;
     std::int64_t free_pages_difference = 0;  ///< not yet in the zone's counter (BUDDY-90)
     bool stole = false;                      ///< the last take fell back to another migrate type
 

@@ -380,7 +380,7 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
     PerCpuPages& pcp = per_cpu_[cpu];
     pcp.stole = false;
     pcp.free_factor /= 2;
-    PageList& list = pcp.lists[pcp_list(order, type)];
+    PerCpuList& list = pcp.lists[pcp_list(order, type)];
     if (list.empty()) refill(pcp, order, type, flags, cpu);
     if (list.empty()) return no_frame;
     pcp.moved -= static_cast<std::int64_t>(order.pages());
