@@ -79,7 +79,7 @@ void run_pairs(benchmark::State& state, Way way) {
         keep(p);
         way.put(p);
     }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+    state.SetItemsProcessed(state.iterations());
 }
 
 /// Takes many, puts them back in that sequence; an item is one pair.
@@ -93,7 +93,7 @@ void run_batches(benchmark::State& state, Way way, std::size_t count, Sequence s
         keep(objects.data());
         for (const std::uint32_t i : order) way.put(objects[i]);
     }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * count));
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(count));
 }
 
 /// Takes many by one call, puts them back by one call.
@@ -107,7 +107,7 @@ void run_bulk(benchmark::State& state, M& model, typename M::Cache& cache, std::
         keep(objects.data());
         model.kmem_cache_free_bulk(cache, objects, CpuId{0});
     }
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * count));
+    state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(count));
 }
 
 /// Empty if `count` objects at once keep what is written into them.
