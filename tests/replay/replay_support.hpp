@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -66,7 +66,7 @@ class TraceBuilder {
     trace::Trace trace_;
 };
 
-/// An allocator over the C library whose faults its configuration chooses. The first allocation makes a
+/// An allocator whose faults its configuration chooses. The first allocation makes a
 /// "slab", later ones are fast.
 class FaultyModel {
   public:
@@ -98,16 +98,12 @@ class FaultyModel {
         }
         if (now == config_.repeat_at) return last_;
         if (now == config_.scribble_at) *static_cast<unsigned char*>(last_) ^= 0xff;
-        void* p = config_.zeroes && request.gfp.has(__GFP_ZERO) ? std::calloc(1, size_of(request.size))
-                                                                : dirty(size_of(request.size));
+        void* p = fresh(config_.zeroes && request.gfp.has(__GFP_ZERO) ? 0 : 0x5a);
         last_ = p;
-        held_ += size_of(request.size);
+        held_ += usable;
         return p;
     }
-    void deallocate(void* p, CpuId) {
-        path_ = Path::fast;
-        std::free(p);
-    }
+    void deallocate(void*, CpuId) { path_ = Path::fast; }
     [[nodiscard]] std::size_t usable_size(void*) const { return usable; }
     [[nodiscard]] AllocatorStats stats() const {
         AllocatorStats stats;
@@ -131,17 +127,19 @@ class FaultyModel {
     static constexpr std::size_t usable = 256;
 
   private:
-    static std::size_t size_of(std::size_t) { return usable; }
-    static void* dirty(std::size_t size) {
-        auto* p = static_cast<unsigned char*>(std::malloc(size));
-        for (std::size_t i = 0; p != nullptr && i < size; ++i) p[i] = 0x5a;
-        return p;
+    void* fresh(unsigned char content) {
+        objects_.push_back(std::make_unique<Object>());
+        objects_.back()->fill(content);
+        return objects_.back()->data();
     }
+
+    using Object = std::array<unsigned char, usable>;
 
     Config config_;
     std::uint64_t count_ = 0;
     std::uint64_t held_ = 0;
     Path path_ = Path::fast;
+    std::vector<std::unique_ptr<Object>> objects_;  // all to the end: after a fault nobody frees the rest
     void* last_ = nullptr;
 };
 static_assert(Model<FaultyModel>);
