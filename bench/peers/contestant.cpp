@@ -13,18 +13,6 @@
 
 namespace kmemlab::peers {
 
-void* floor_take(FreeList& list) {
-    FreeList::Node* node = list.head;
-    if (node != nullptr) list.head = node->next;
-    return node;
-}
-
-void floor_put(FreeList& list, void* p) {
-    auto* node = static_cast<FreeList::Node*>(p);
-    node->next = list.head;
-    list.head = node;
-}
-
 namespace {
 
 constexpr std::array<std::size_t, 10> sizes{8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
@@ -95,12 +83,20 @@ struct Floor {
     FreeList list;
 };
 
+/// One of ours as its header gives it, and as NAME-call through a pointer.
+template <class Call, class Owner>
+void add_own_pair(Contests& contests, std::size_t size, const std::string& who, Call call,
+                  const Owner& owner) {
+    add_pair(contests, size, who, call, owner);
+    add_pair(contests, size, who + "-call", ThroughPointer<Call>{call}, owner);
+}
+
 void add_floor(Contests& contests) {
     auto floor = std::make_shared<Floor>();
-    for (auto& object : floor->objects) floor_put(floor->list, &object);
-    add_pair(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
-    add_pair(contests, Floor::object_bytes, "floor-inline", BareFloorCall{floor->list}, floor);
-    add_batches(contests, Floor::object_bytes, "floor", FloorCall{floor->list}, floor);
+    const FloorCall call{floor->list};
+    for (auto& object : floor->objects) call.put(&object);
+    add_own_pair(contests, Floor::object_bytes, "floor", call, floor);
+    add_batches(contests, Floor::object_bytes, "floor", call, floor);
 }
 
 constexpr std::size_t batch_size = 64;
@@ -117,25 +113,21 @@ void add_library(Contests& contests, const PeerLibrary& library) {
 
 template <class M>
 void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
-    const std::string inline_name = fmt::format("{}-inline", M::info.name);
-    const std::string kmalloc_name = fmt::format("{}-kmalloc", M::info.name);
+    const std::string name{M::info.name};
     for (const std::size_t size : sizes) {
         auto* cache = model->kmem_cache_create({.name = fmt::format("peers-{}", size), .size = size});
-        if (cache == nullptr) throw UsageError::of("peers: {} cannot make a cache", M::info.name);
+        if (cache == nullptr) throw UsageError::of("peers: {} cannot make a cache", name);
         const CacheCall<M> call{*model, *cache};
-        add_pair(contests, size, M::info.name, call, model);
-        add_pair(contests, size, inline_name, InlineCacheCall<M>{*model, *cache}, model);
-        add_pair(contests, size, kmalloc_name, KmallocCall<M>{*model, size}, model);
-        if (size == batch_size) add_batches(contests, size, M::info.name, call, model);
+        add_own_pair(contests, size, name, call, model);
+        add_own_pair(contests, size, name + "-kmalloc", KmallocCall<M>{*model, size}, model);
+        if (size == batch_size) add_batches(contests, size, name, call, model);
     }
 }
 
 template <class M>
 void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
-    const PagesCall<M> call{*model, Order{0}};
-    add_pair(contests, page_size, M::info.name, call, model);
-    add_pair(contests, page_size, fmt::format("{}-inline", M::info.name),
-             InlinePagesCall<M>{*model, Order{0}}, model);
+    const PageCall<M> call{*model};
+    add_own_pair(contests, page_size, std::string{M::info.name}, call, model);
     add_batches(contests, page_size, M::info.name, call, model);
 }
 

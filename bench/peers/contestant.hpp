@@ -2,11 +2,12 @@
 /// same way, so that what differs is the allocator.
 ///
 /// Fairness:
-///  - each call goes through a pointer to a function that the compiler can neither see into nor inline: a
-///    library's malloc as the library exports it, ours behind a function of the same kind. Rows named
-///    NAME-inline are the exception: compiled into the loop, as our headers allow and a library's malloc does
-///    not;
-///  - one loop template for all; every address is used (its first word is written);
+///  - each is called as its user calls it: a library's malloc through the pointer that the library exports,
+///    ours by its header, compiled into the loop, which a library's malloc does not allow. Rows named
+///    NAME-call put an out-of-line function, called through a pointer, before ours as well;
+///  - one loop template for all; every address is used (its first word is written), and the compiler may
+///  carry
+///    nothing in registers from one call to the next;
 ///  - all rows of a run are measured in the same process, repetition by repetition, in rotating order.
 #pragma once
 

@@ -113,7 +113,7 @@ std::string table(const std::vector<Row>& rows) {
 
 std::string bars(const std::vector<Row>& rows) {
     std::string text;
-    for (const auto* how : {"", "-inline"}) {
+    for (const auto* how : {"", "-call"}) {
         text += bar(rows, fmt::format("pair/64/slub{}", how), 0.5);
         text += bar(rows, fmt::format("pair/4096/buddy{}", how), 1.0);
     }

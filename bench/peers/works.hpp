@@ -27,7 +27,10 @@ inline constexpr std::size_t batch_objects = 256;
 /// Takes one object and puts it back.
 template <class Call>
 void pairs(Call call, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) call.put(used(call.take()));
+    for (std::size_t i = 0; i < count; ++i) {
+        call.put(used(call.take()));
+        forget();
+    }
 }
 
 /// Takes batch_objects objects, then puts all of them back; `count` is rounded up to whole batches.
