@@ -41,7 +41,7 @@ Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLo
 
 template <class Cpus>
 Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
-                   std::vector<ZoneSpec> zones)
+                   const std::vector<ZoneSpec>& zones)
     : pages_{&arena.page(arena.start())},
       start_{arena.start()},
       arena_{arena},

@@ -10,8 +10,12 @@
 ///  empties
 ///    its own CPU's lists and takes back the HIGHATOMIC reserve once, and then gets null; NOFAIL takes the
 ///    last page, and null only if there is none.
-///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists, so B6
-///    concerns HIGHATOMIC alone.
+///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in Linux
+///  it
+///    stays apart until one of the two is allocated and freed (B4, B16).
+///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists. Of B6
+///    this leaves that a block lies on the list that its descriptor names: pages remember the type they had
+///    on a CPU's list, so blocks of a HIGHATOMIC pageblock may lie on other lists, as in Linux.
 ///  - Descriptors of frames in holes exist and are zero: merging may read them (B17), nothing writes them.
 ///
 /// Threads: each CPU's lists belong to whoever runs on it; zones are locked; counters are atomics. drain()
@@ -39,7 +43,7 @@ class Buddy {
     Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse);
     /// The same with zones as given.
     Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
-          std::vector<ZoneSpec> zones);
+          const std::vector<ZoneSpec>& zones);
 
     // PageSource
     [[nodiscard]] std::optional<Pfn> take(Order order, Gfp gfp, CpuId cpu) {

@@ -107,7 +107,7 @@ std::string zoneinfo(const Buddy<Cpus>& buddy) {
             fmt::format_to(out, "\n  per-node stats\n      {:<12} {}", "nr_slab_unreclaimable", 0);
         }
         const auto& marks = zone->settings().marks;
-        const std::uint64_t free = static_cast<std::uint64_t>(std::max<std::int64_t>(zone->free_pages(), 0));
+        const auto free = static_cast<std::uint64_t>(std::max<std::int64_t>(zone->free_pages(), 0));
         const std::uint64_t boost = zone->boost();
         fmt::format_to(
             out,

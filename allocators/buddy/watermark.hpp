@@ -61,7 +61,7 @@ struct AttemptFlags {
 
 /// kB to keep free, from the pages of all zones up to NORMAL (BUDDY-80).
 [[nodiscard]] inline std::uint64_t computed_min_free_kbytes(std::uint64_t lowmem_pages) {
-    return std::clamp<std::uint64_t>(integer_sqrt(16 * 4 * lowmem_pages), 128, 262144);
+    return std::clamp<std::uint64_t>(integer_sqrt(std::uint64_t{16} * 4 * lowmem_pages), 128, 262144);
 }
 
 /// The marks of a zone of `managed` pages, of which all zones without highmem have `lowmem` (BUDDY-81).

@@ -335,6 +335,15 @@ void Zone<Cpus>::reserve_highatomic(FrameIndex index, CpuId cpu) {
     move_pageblock(pfn, MigrateType::highatomic);
 }
 
+/// A free pageblock that has left the reserve may now merge with its buddy (B4, B16).
+template <class Cpus>
+void Zone<Cpus>::merge_again(Pfn start, MigrateType type, CpuId cpu) {
+    if (!is_free_block(start, pageblock_order_)) return;
+    unlink(arena_.index(start), pageblock_order_);
+    change_free_pages(-static_cast<std::int64_t>(pageblock_pages()), cpu);
+    give_locked(arena_.index(start), pageblock_order_, type, cpu, true);
+}
+
 template <class Cpus>
 bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
     if (!force && reserved_highatomic() <= pageblock_pages()) return false;
@@ -349,6 +358,7 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
         }
         set_pageblock_type(pfn, type);
         const auto moved = move_pageblock(pfn, type);
+        merge_again(pfn.align_down(pageblock_order_), type, cpu);
         if (moved && moved->free > 0) return true;
     }
     return false;

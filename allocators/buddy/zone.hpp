@@ -177,6 +177,7 @@ class Zone {
     /// (BUDDY-34e); from `inside` on if the zone begins in it; nothing, and no answer, if the zone ends in
     /// it.
     std::optional<Moved> move_pageblock(Pfn inside, MigrateType type);
+    void merge_again(Pfn start, MigrateType type, CpuId cpu);
     [[nodiscard]] bool claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const;
     void raise_boost();
     void refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags, CpuId cpu);
