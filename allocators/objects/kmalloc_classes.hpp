@@ -18,6 +18,8 @@ inline constexpr std::array<std::size_t, 13> kmalloc_class_sizes{8,   16,  32,  
                                                                  256, 512, 1024, 2048, 4096, 8192};
 inline constexpr std::size_t kmalloc_class_count = kmalloc_class_sizes.size();
 inline constexpr std::size_t kmalloc_max_cache_size = kmalloc_class_sizes.back();
+/// SLAB's smallest class (SLAB-61).
+inline constexpr std::size_t min_slab_kmalloc = 32;
 /// The largest size kmalloc gives: a block of the largest order, 4 MiB.
 inline constexpr std::size_t kmalloc_max_size = max_order.bytes();
 /// Least alignment of any kmalloc or cache object on x86-64.

@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+#include <catch2/catch.hpp>
+
+#include "allocators/base/check.hpp"
+#include "allocators/objects/kmalloc_classes.hpp"
+#include "allocators/slab/config.hpp"
+#include "allocators/slab/geometry.hpp"
+#include "tests/support/golden.hpp"
+
+using namespace kmemlab;
+using namespace kmemlab::test;
+
+namespace {
+
+/// The columns of a geometry file, in their order.
+std::string row_of(const SlabGeometryRequest& request, const SlabGeometry& g, unsigned cpus) {
+    const bool hwcache = has(request.flags, CacheFlags::hwcache_align);
+    std::string row = fmt::format(
+        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}", request.size, request.align, hwcache ? 1 : 0,
+        g.size, g.object_size, g.align, g.order.value(), g.objects, g.colours, g.colour_off, g.batchcount,
+        g.limit, g.shared, to_string(g.place), g.objects, slab_free_limit(cpus, g.batchcount, g.objects));
+    if (cpus > 1) row += fmt::format(",{}", g.shared * g.batchcount);
+    return row;
+}
+
+void compare_geometry(const std::string& name, unsigned cpus) {
+    std::size_t rows = 0;
+    const std::string text = read_golden(name);
+    for (const std::string_view line : lines_of(text)) {
+        if (line.starts_with('#') || line.starts_with("size,")) continue;
+        const auto fields = fields_of(line);
+        SlabGeometryRequest request{static_cast<std::size_t>(number(fields[0])),
+                                    static_cast<std::size_t>(number(fields[1]))};
+        if (fields[2] == "1") request.flags = CacheFlags::hwcache_align;
+        const auto geometry = slab_geometry(request, {.cpus = cpus});
+        REQUIRE(geometry);
+        REQUIRE(row_of(request, *geometry, cpus) == line);
+        ++rows;
+    }
+    CHECK(rows == 7488);
+}
+
+}  // namespace
+
+TEST_CASE("geometry is that of Linux 6.1 for every size, alignment and number of CPUs observed") {
+    compare_geometry("linux-6.1-slab/geometry.csv.zst", 1);
+    compare_geometry("linux-6.1-smp-slab/geometry-4.csv.zst", 4);
+    compare_geometry("linux-6.1-smp-slab/geometry-8.csv.zst", 8);
+}
+
+TEST_CASE("free indexes go off the slab where a constructor keeps them out of objects and nothing is left") {
+    const auto off = slab_geometry({.size = 1024, .constructor = true}, {});
+    REQUIRE(off);
+    CHECK(off->place == IndexPlace::off_slab);
+    CHECK(off->objects == 4);
+    CHECK(slab_geometry({.size = 1000, .constructor = true}, {})->place == IndexPlace::on_slab);
+    CHECK(slab_geometry({.size = 1024}, {})->place == IndexPlace::in_object);
+    CHECK(slab_geometry({.size = 1024, .flags = CacheFlags::typesafe_by_rcu}, {})->place ==
+          IndexPlace::off_slab);
+    // Off the slab costs more than half an object: 64 indexes take 64 bytes (SLAB-3).
+    CHECK(slab_geometry({.size = 64, .constructor = true}, {})->place == IndexPlace::on_slab);
+}
+
+TEST_CASE("the largest object has a slab of its own, and nothing larger has one") {
+    const auto g = slab_geometry({.size = kmalloc_max_size}, {});
+    REQUIRE(g);
+    CHECK(g->objects == 1);
+    CHECK(g->order == max_order);
+    CHECK(g->limit == 1);
+    CHECK_FALSE(slab_geometry({.size = kmalloc_max_size, .constructor = true}, {.max_order = 0}) ==
+                std::nullopt);
+    CHECK_FALSE(slab_geometry({.size = kmalloc_max_size + 1}, {}));
+    CHECK_FALSE(slab_geometry({.size = 0}, {}));
+}
+
+TEST_CASE("a slab has several pages only if waste or a large object demands it") {
+    CHECK(slab_geometry({.size = 1350}, {})->order == Order{0});
+    CHECK(slab_geometry({.size = 2600}, {})->order == Order{1});
+    CHECK(slab_geometry({.size = 2600}, {.max_order = 0})->order == Order{0});
+    CHECK(slab_geometry({.size = 2600, .flags = CacheFlags::reclaim_account}, {})->order == Order{0});
+    SlabConfig config;
+    CHECK(config.rules(1, std::size_t{32} << 20).max_order == 0);
+    CHECK(config.rules(1, std::size_t{33} << 20).max_order == 1);
+}
+
+TEST_CASE("tunables take the place of the rules, and refuse what cannot be") {
+    SlabConfig config;
+    const auto set = [&](const char* text) {
+        const std::vector<Setting> settings{parse_setting(text)};
+        apply_settings(settings, config.tunables());
+    };
+    set("slab.limit=10");
+    set("slab.shared=3");
+    set("slab.max_order=2");
+    auto geometry = *slab_geometry({.size = 100}, config.rules(4, std::size_t{1} << 30));
+    apply_config(config, geometry);
+    CHECK(geometry.limit == 10);
+    CHECK(geometry.batchcount == 5);
+    CHECK(geometry.shared == 3);
+    CHECK(config.rules(4, 0).max_order == 2);
+    set("slab.batchcount=11");
+    CHECK_THROWS_AS(apply_config(config, geometry), UsageError);
+    CHECK_THROWS_AS(set("slab.shared=few"), UsageError);
+    CHECK_THROWS_AS(set("slab.max_order=11"), UsageError);
+    CHECK_THROWS_AS(set("slab.limit=-1"), UsageError);
+}
