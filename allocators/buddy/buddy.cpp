@@ -192,11 +192,14 @@ FrameIndex Buddy<Cpus>::allocate_block(const Attempt& attempt, CpuId cpu) {
     return reclaim_and_retry(attempt, flags, cpu);
 }
 
-/// What direct reclaim can find here: the pages on this CPU's lists and the HIGHATOMIC reserve.
+/// What direct reclaim can find here: the pages on this CPU's lists and the HIGHATOMIC reserve; meanwhile
+/// kswapd ends its pass, and with it the boost.
 template <class Cpus>
 FrameIndex Buddy<Cpus>::reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu) {
     drain_local_pages(cpu);
+    for (Zone<Cpus>* zone : populated_) zone->settle_free_pages(cpu);
     FrameIndex index = try_zones(attempt, Mark::min, flags, cpu);
+    if (index == no_frame && end_boosts(cpu)) index = try_zones(attempt, Mark::min, flags, cpu);
     const bool gives_up = attempt.gfp.has(__GFP_NORETRY) ||
                           (attempt.order > costly_order && !attempt.gfp.has(__GFP_RETRY_MAYFAIL));
     if (index == no_frame && !gives_up && unreserve_highatomic_pageblocks(attempt.target.type, cpu) > 0) {
@@ -449,9 +452,20 @@ unsigned Buddy<Cpus>::unreserve_highatomic_pageblocks(MigrateType type, CpuId cp
 }
 
 template <class Cpus>
+bool Buddy<Cpus>::end_boosts(CpuId cpu) {
+    bool ended = false;
+    for (Zone<Cpus>* zone : populated_) ended |= zone->end_boost(cpu);
+    return ended;
+}
+
+template <class Cpus>
 void Buddy<Cpus>::drain(CpuId cpu) {
     drain_all_pages(cpu);
     unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
+    end_boosts(cpu);
+    for (Zone<Cpus>* zone : populated_) {
+        for (CpuId whose; whose.value() < cpus_.count(); ++whose) zone->settle_free_pages(whose);
+    }
 }
 
 // ---- the contract ----------------------------------------------------------------------------------------

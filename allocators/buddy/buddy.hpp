@@ -8,8 +8,8 @@
 /// Follows Linux 6.1 (BUDDY-1..110). Laws: B1..B17, M1..M5 (docs/invariants.md). Differences, and why:
 ///  - Nothing can be reclaimed, compacted or killed here. A request that may reclaim (BUDDY-77) instead
 ///  empties
-///    its own CPU's lists and takes back the HIGHATOMIC reserve once, and then gets null; NOFAIL takes the
-///    last page, and null only if there is none.
+///    its own CPU's lists and counts, ends the boost of the watermarks and takes back the HIGHATOMIC reserve
+///    once, and then gets null; NOFAIL takes the last page, and null only if there is none.
 ///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in Linux
 ///  it
 ///    stays apart until one of the two is allocated and freed (B4, B16).
@@ -164,6 +164,8 @@ class Buddy {
     [[nodiscard]] FrameIndex take_in(Zone<Cpus>& zone, const Attempt& attempt, const AttemptFlags& flags,
                                      CpuId cpu);
     [[nodiscard]] FrameIndex reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu);
+    /// True if there were any.
+    bool end_boosts(CpuId cpu);
     [[nodiscard]] static AttemptFlags slow_flags(Gfp gfp, Order order);
     void hand_out(FrameIndex index, Order order, Gfp gfp);
     void prepare_block(FrameIndex index, Order order, Gfp gfp);

@@ -320,6 +320,15 @@ void Zone<Cpus>::raise_boost() {
     update_easy_marks();
 }
 
+template <class Cpus>
+bool Zone<Cpus>::end_boost(CpuId cpu) {
+    if (boost() == 0) return false;
+    const LockGuard guard{cpus_, lock_, cpu};
+    boost_.store(0, std::memory_order_relaxed);
+    update_easy_marks();
+    return true;
+}
+
 // ---- HIGHATOMIC reserve (BUDDY-40, 41) ---------------------------------------------------------------
 
 template <class Cpus>
@@ -446,6 +455,11 @@ void Zone<Cpus>::drain(CpuId whose, CpuId cpu) {
     if (pcp.count() == 0) return;
     const LockGuard guard{cpus_, lock_, cpu};
     while (pcp.count() > 0) free_from_lists(pcp, std::min(pcp.count(), pcp.batch * 32), 0, cpu);
+}
+
+template <class Cpus>
+void Zone<Cpus>::settle_free_pages(CpuId cpu) {
+    free_pages_.fetch_add(std::exchange(per_cpu_[cpu].free_pages_difference, 0), std::memory_order_relaxed);
 }
 
 template <class Cpus>

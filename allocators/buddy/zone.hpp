@@ -115,6 +115,11 @@ class Zone {
 
     /// Adds the pageblock of a block just taken to the HIGHATOMIC reserve (BUDDY-40).
     void reserve_highatomic(FrameIndex index, CpuId cpu);
+    /// Makes free_pages() exact as far as this CPU's changes go (BUDDY-90).
+    void settle_free_pages(CpuId cpu);
+    /// Takes the boost off the watermarks, as kswapd does after a pass (BUDDY-36). True if there was any.
+    bool end_boost(CpuId cpu);
+
     /// Gives one reserved pageblock to `type` (BUDDY-41); false if no page moved.
     bool unreserve_highatomic(MigrateType type, bool force, CpuId cpu);
 
