@@ -1,8 +1,8 @@
 /// libc_malloc: the C library's malloc behind the contract, as the yardstick that everybody knows.
 ///
-/// It is the process's own allocator: held_bytes is what its heap, or what is in use of it if that is more,
-/// has grown by since construction, with whatever else the process allocated meanwhile. It tells neither
-/// paths nor violations.
+/// It is the process's own allocator: held_bytes is its whole heap, free memory in it included, without what
+/// was in use when the model was made; it counts whatever else the process has allocated since. It tells
+/// neither paths nor violations.
 #pragma once
 
 #include <malloc.h>
@@ -38,7 +38,8 @@ class LibcMalloc {
         }
     };
 
-    explicit LibcMalloc(const Config& config) : counts_{checked_cpu_count(config.cpus)}, at_start_{heap()} {}
+    explicit LibcMalloc(const Config& config)
+        : counts_{checked_cpu_count(config.cpus)}, in_use_at_start_{heap().used} {}
 
     [[nodiscard]] void* allocate(const Request& request) {
         ++counts_[request.cpu].allocations;
@@ -54,8 +55,8 @@ class LibcMalloc {
 
     [[nodiscard]] AllocatorStats stats() const {
         AllocatorStats stats;
-        const Heap now = heap();
-        stats.held_bytes = std::max(growth(now.whole, at_start_.whole), growth(now.used, at_start_.used));
+        const std::uint64_t whole = heap().whole;
+        stats.held_bytes = whole - std::min(whole, in_use_at_start_);  // others may have given back since
         for (CpuId cpu; cpu.value() < counts_.count(); ++cpu) {
             stats.allocations[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].allocations;
             stats.frees[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].frees;
@@ -83,20 +84,16 @@ class LibcMalloc {
         const auto facts = mallinfo2();
         return {facts.arena + facts.hblkhd, facts.uordblks + facts.hblkhd};
     }
-    /// The heap may also shrink below what it was.
-    static std::uint64_t growth(std::uint64_t now, std::uint64_t before) {
-        return now > before ? now - before : 0;
-    }
 
     [[nodiscard]] static void* allocate_aligned(const Request& request) {
         void* p = nullptr;
         if (posix_memalign(&p, request.align, request.size) != 0) return nullptr;
-        if (request.gfp.has(__GFP_ZERO)) std::memset(p, 0, request.size);
+        if (request.gfp.has(__GFP_ZERO)) std::memset(p, 0, malloc_usable_size(p));
         return p;
     }
 
     PerCpu<Counts> counts_;
-    Heap at_start_;
+    std::uint64_t in_use_at_start_;
 };
 
 }  // namespace kmemlab
