@@ -47,7 +47,7 @@ RC = {
     "legend.frameon": False, "legend.fontsize": 10, "figure.dpi": 100, "savefig.dpi": 144,
     "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
 }
-KMALLOC = "-kmalloc"  # a model by its kmalloc instead of a cache: the same allocator
+VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT}  # the same allocator, called in another way
 WIDTH = 9.0  # inches: what a page of the report has room for
 
 
@@ -59,9 +59,10 @@ def base_name(label):
 def look(label):
     """(colour, marker, dash) of an allocator, by its name alone."""
     name = base_name(label)
-    if name.endswith(KMALLOC):
-        colour, marker, _ = look(name.removesuffix(KMALLOC))
-        return colour, marker, DASH_DOT
+    for suffix, dash in VARIANTS.items():
+        if name.endswith(suffix):
+            colour, marker, _ = look(name.removesuffix(suffix))
+            return colour, marker, dash
     number = zlib.crc32(name.encode())
     return LOOKS.get(name) or (SPARE_COLOURS[number % 6], SPARE_MARKERS[number // 6 % 6],
                                (SOLID, DASHED, DASH_DOT)[number // 36 % 3])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plots import intervals, tables, units
+from plots import intervals, style, tables, units
 
 HUGE_ORDER = 9    # a huge page of 2 MiB
 COSTLY_ORDER = 3  # from this order on Linux calls a request costly and may refuse it (PAGE_ALLOC_COSTLY_ORDER is 3)
@@ -213,11 +213,11 @@ def check_statements(results):
 
 
 def peers_statements(data, notes=()):
-    """Statements about the pairs: who is ahead in each work and size, the floor apart."""
+    """Statements about the pairs: who is ahead in each work and size, the floor and other ways of calling apart."""
     said = []
     for (work, size), group in data.groupby(["work", "size"], sort=False) if len(data) else ():
         times = {label: rows.ns.to_numpy() for label, rows in group.groupby("label", sort=False)
-                 if label.split(" ")[0] != "floor"}
+                 if style.base_name(label) != "floor" and not style.base_name(label).endswith(tuple(style.VARIANTS))}
         said += compare(times, "less", f"{work}/{size}")
     return said + [Statement("fact", note) for note in notes]
 

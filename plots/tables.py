@@ -135,10 +135,19 @@ def environment(sources):
 
 
 def traces(results):
-    """What was replayed, and what of it could not be matched."""
-    rows = [[str(row.pop("source")), *(str(value) for value in row.values())] for row in results.traces.to_dict("records")]
-    head = ["file", *(name.replace("_", " ") for name in results.traces.columns if name != "source")]
-    return Table("The trace: events of the kernel, and those which could not be matched", head, rows)
+    """What was replayed: one row per member of the traces, one column per file."""
+    files = results.traces.to_dict("records")
+    members = [name for name in results.traces.columns if name not in ("source", "trace")]
+    rows = [[name.replace("_", " "), *(member_text(each[name]) for each in files)] for name in members]
+    return Table("The trace: events of the kernel, and those which could not be matched",
+                 ["member", *(str(each["source"]) for each in files)], rows)
+
+
+def member_text(value):
+    """A count with its thousands, a figure with three digits, a text as it is."""
+    if isinstance(value, str):
+        return value
+    return units.count_text(int(value)) if float(value).is_integer() else f"{value:.3g}"
 
 
 def at_end(results):

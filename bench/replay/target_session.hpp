@@ -46,6 +46,8 @@ class TargetSession final : public Session {
     }
 
     void latency_pass(LatencySamples& samples) override {
+        // What came before may have left the way of its last operation on a CPU.
+        for (CpuId cpu; cpu.value() < work_.cpus; ++cpu) (void)target_.machine().last_path(cpu);
         for (std::size_t i = 0; i < work_.operations.size(); ++i) timed(i, samples);
         untimed(work_.leftovers);
     }

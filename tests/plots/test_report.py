@@ -115,7 +115,7 @@ class Report(unittest.TestCase):
         self.assertIn(document["context"]["command"], self.page)
         for name in ("frees_without_allocation", "addresses_reused_without_free", "never_freed"):
             self.assertIn(name.replace("_", " "), self.page)
-            self.assertIn(str(document["replay"]["trace"][name]), self.outline.cells)
+            self.assertIn(units.count_text(document["replay"]["trace"][name]), self.outline.cells)
 
     def test_what_differs_between_two_files_is_marked(self):
         before, after = sample.small_replay(), sample.small_replay()
