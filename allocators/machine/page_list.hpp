@@ -14,7 +14,7 @@ class PageArray {
   public:
     // NOLINTNEXTLINE(google-explicit-constructor): both are such an array
     PageArray(Page* first) : first_{first} {}
-    // NOLINTNEXTLINE(google-explicit-constructor)
+    // NOLINTNEXTLINE(google-explicit-constructor): as above
     PageArray(const Arena& arena) : first_{&arena.page_at(0)} {}
     [[nodiscard]] Page& operator[](FrameIndex index) const { return first_[index]; }
 
