@@ -1,0 +1,187 @@
+/// Part of slob.cpp: caches, kmalloc, and the allocator's view of it all.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "allocators/slob/slob.hpp"
+
+namespace kmemlab {
+
+template <class Cpus>
+Slob<Cpus>::Slob(PageSourceRef pages, Cpus& cpus, const SlobConfig& config, MisuseLog& misuse)
+    : arena_{pages.arena()},
+      source_{pages},
+      cpus_{cpus},
+      log_{misuse},
+      config_{config},
+      cpu_states_{cpus.count()} {}
+
+template <class Cpus>
+auto Slob<Cpus>::kmem_cache_create(const CacheDescription& description) -> Cache* {
+    if (description.align != 0 && !std::has_single_bit(description.align)) {
+        throw UsageError::of("cache {}: alignment {} is not a power of two", description.name,
+                             description.align);
+    }
+    if (description.size == 0 || std::max(description.size, description.align) > kmalloc_max_size) {
+        throw UsageError::of("cache {}: no block of at most {} bytes holds an object of {} bytes",
+                             description.name, max_order.bytes(), description.size);
+    }
+    auto cache = std::make_unique<Cache>();
+    cache->name = description.name;
+    cache->geometry = slob_geometry(description.size, description.align, description.flags);
+    cache->constructor = description.constructor;
+    caches_lock_.lock();
+    caches_.push_back(std::move(cache));
+    Cache* const made = caches_.back().get();
+    caches_lock_.unlock();
+    return made;
+}
+
+template <class Cpus>
+bool Slob<Cpus>::kmem_cache_destroy(Cache& cache, CpuId cpu) {
+    if (cache.live() != 0) {
+        std::string text =
+            fmt::format("BUG {}: {} objects remaining on kmem_cache_destroy()\n", cache.name, cache.live());
+        {
+            const LockGuard<Cpus> guard{cpus_, lock_, cpu};
+            text += ledger_.list_of(cache);
+        }
+        log_.report({MisuseKind::objects_remain, &cache, cache.name, text});
+        return false;
+    }
+    caches_lock_.lock();
+    std::erase_if(caches_, [&](const auto& other) { return other.get() == &cache; });
+    caches_lock_.unlock();
+    return true;
+}
+
+/// SLOB-41, 42.
+template <class Cpus>
+void* Slob<Cpus>::kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
+    using Kind = LedgerEntry::Kind;
+    const SlobGeometry& g = cache.geometry;
+    void* object = nullptr;
+    if (g.pages()) {
+        const LedgerEntry entry{Kind::cache_pages, g.object_size, g.order().bytes(), g.align, &cache};
+        object = take_block(g.order(), gfp.without(__GFP_COMP), entry, cpu);
+    } else {
+        object = take_object(g.shape(), {Kind::cache, g.object_size, g.size, g.align, &cache}, gfp, cpu);
+    }
+    if (object == nullptr) return nullptr;
+    cache.allocations.fetch_add(1, std::memory_order_relaxed);
+    if (cache.constructor != nullptr) {
+        if (gfp.has(__GFP_ZERO))
+            report(MisuseKind::bad_request, &cache, object);  // its work is lost, or ours
+        cache.constructor(object);
+        cache.constructions.fetch_add(1, std::memory_order_relaxed);
+    }
+    return object;
+}
+
+/// SLOB-44.
+template <class Cpus>
+std::size_t Slob<Cpus>::kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects, CpuId cpu) {
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+        objects[i] = kmem_cache_alloc(cache, gfp, cpu);
+        if (objects[i] != nullptr) continue;
+        kmem_cache_free_bulk(cache, objects.first(i), cpu);
+        cpu_states_[cpu].path = Path::failed;
+        return 0;
+    }
+    return objects.size();
+}
+
+template <class Cpus>
+void Slob<Cpus>::kmem_cache_free_bulk(Cache& cache, std::span<void*> objects, CpuId cpu) {
+    for (void* const object : objects) kmem_cache_free(cache, object, cpu);
+}
+
+/// SLOB-30, 31.
+template <class Cpus>
+void* Slob<Cpus>::kmalloc(std::size_t size, Gfp gfp, CpuId cpu) {
+    using Kind = LedgerEntry::Kind;
+    if (size == 0) return zero_size_ptr();
+    if (size >= slob_kmalloc_limit) {
+        const Order order = size > kmalloc_max_size ? Order{order_count} : order_of(size);
+        const Gfp compound = order > Order{0} ? gfp | __GFP_COMP : gfp;
+        return take_block(order, compound, {Kind::kmalloc_pages, size, order.bytes(), page_size, nullptr},
+                          cpu);
+    }
+    const SlobShape shape = slob_kmalloc_shape(size);
+    const std::size_t taken = shape.units() * slob_unit_bytes;
+    auto* const begin = static_cast<std::byte*>(
+        take_object(shape, {Kind::kmalloc, size, taken, shape.align, nullptr}, gfp, cpu));
+    if (begin == nullptr) return nullptr;
+    const auto header = static_cast<std::uint32_t>(size);
+    std::memcpy(begin, &header, sizeof header);
+    return begin + slob_header;
+}
+
+template <class Cpus>
+void Slob<Cpus>::kfree_bulk(std::span<void*> objects, CpuId cpu) {
+    for (void* const object : objects) kfree(object, cpu);
+}
+
+template <class Cpus>
+std::size_t Slob<Cpus>::ksize(const void* object) const {
+    if (is_zero_or_null(object)) return 0;
+    if (is_ours(object, PageKind::slab))
+        return slob_units(header_of(static_cast<const std::byte*>(object))) * slob_unit_bytes;
+    const FrameIndex block = block_of(object);
+    return block == no_frame ? 0 : Order{arena_.page_at(block).load_state().order}.bytes();
+}
+
+template <class Cpus>
+void* Slob<Cpus>::krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
+    if (size == 0) {
+        kfree(object, cpu);
+        return zero_size_ptr();
+    }
+    const std::size_t old_size = ksize(object);
+    if (old_size >= size) return object;
+    void* const larger = kmalloc(size, gfp, cpu);
+    if (larger == nullptr) return nullptr;
+    if (old_size > 0) {
+        std::memcpy(larger, object, old_size);
+        kfree(object, cpu);
+    }
+    return larger;
+}
+
+/// An object whose size is a power of two is aligned to it, a block of pages too.
+template <class Cpus>
+void* Slob<Cpus>::allocate(const Request& request) {
+    if (request.align <= min_object_align) return kmalloc(request.size, request.gfp, request.cpu);
+    if (request.size == 0) return zero_size_ptr();
+    if (request.size > kmalloc_max_size || request.align > kmalloc_max_size) {
+        account(&CpuState::allocations, request.cpu, Path::failed);
+        return nullptr;
+    }
+    return kmalloc(std::bit_ceil(std::max(request.size, request.align)), request.gfp, request.cpu);
+}
+
+template <class Cpus>
+AllocatorStats Slob<Cpus>::stats() const {
+    AllocatorStats stats;
+    stats.metadata_bytes = sizeof *this + cpu_states_.metadata_bytes() + ledger_.metadata_bytes() +
+                           caches_.capacity() * sizeof(caches_[0]);
+    for (const auto& cache : caches_) {
+        const bool name_on_heap = cache->name.capacity() > std::string{}.capacity();
+        stats.metadata_bytes += sizeof *cache + (name_on_heap ? cache->name.capacity() + 1 : 0);
+    }
+    std::uint64_t pages = 0;
+    for (CpuId c{0}; c.value() < cpus_.count(); ++c) {
+        const CpuState& state = cpu_states_[c];
+        pages += state.pages_taken - state.pages_given;
+        for (std::size_t path = 0; path < path_count; ++path) {
+            stats.allocations[path] += state.allocations[path];
+            stats.frees[path] += state.frees[path];
+        }
+    }
+    stats.held_bytes = pages * page_size;
+    return stats;
+}
+
+}  // namespace kmemlab

@@ -1,0 +1,203 @@
+/// SLOB, as Linux 6.1 has it: one heap of pages for all sizes below a page, first fit, one lock.
+///
+///     lists   small (< 256 bytes): [page]-[page]-...   medium (< 1024): [page]-...   large: [page]-...
+///              a ring each (page_ring.hpp), the head is the page that served last
+///     page    free blocks in units of 2 bytes, chained in their own memory (heap_page.hpp)
+///     kmalloc | size, 4 bytes | pad | object ...     a header of 8 bytes; the object is aligned, not it
+///     4088 bytes and more of kmalloc, 4096 and more of a cache: blocks of pages, nothing else
+///
+///     allocate  walk the list from its head; first block that fits, of the first page that has one; that
+///     page
+///               becomes the head; else a new page at the head                                (SLOB-10..16)
+///     free      the block goes back to its place by address and joins its neighbours; an empty page goes
+///     back
+///               at once, a page that was full comes to the head                              (SLOB-20..23)
+///
+/// Rules are cited by their numbers (SLOB-n), laws by theirs (O1..O10, G8). One lock guards lists, words of
+/// heap pages, free blocks and the ledger; it is not held while pages are taken or given, nor while
+/// constructors run. Blocks of pages take no lock. Beside that only counters, per CPU or atomic.
+///
+/// Which way served: node_partial (a page of a list; a free: a full page came to its list), new_slab, slab (a
+/// free into a page that stays where it is), discard (the page went back), large (a block of pages). There is
+/// no fast path, nothing per CPU and nothing held for reuse: shrink and drain find nothing to give.
+///
+/// Beside Linux 6.1: no NUMA; no grace period, so TYPESAFE_BY_RCU objects are free at once (their size is
+/// written to the footer all the same); caches count their live objects, so that destroying one which has
+/// some is refused; an alignment above a page is kept, by blocks of pages; zeroing fills whole units; double
+/// frees, overwritten free blocks and pointers that cannot be ours are reported, and all misuse if
+/// `slob.track` is set. There is no /proc/slabinfo with SLOB. The laws of SLAB and SLUB do not apply.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allocators/base/allocator_types.hpp"
+#include "allocators/base/misuse.hpp"
+#include "allocators/machine/cpus.hpp"
+#include "allocators/machine/page_source.hpp"
+#include "allocators/slob/config.hpp"
+#include "allocators/slob/geometry.hpp"
+#include "allocators/slob/heap_page.hpp"
+#include "allocators/slob/ledger.hpp"
+#include "allocators/slob/page_ring.hpp"
+
+namespace kmemlab {
+
+struct SlobCache {
+    std::string name;
+    SlobGeometry geometry;
+    Constructor constructor = nullptr;
+    std::atomic<std::uint64_t> allocations{0};
+    std::atomic<std::uint64_t> frees{0};
+    std::atomic<std::uint64_t> constructions{0};  ///< O9: as many as allocations, if there is a constructor
+
+    [[nodiscard]] std::uint64_t live() const { return allocations - frees; }
+};
+
+template <class Cpus>
+class Slob {
+  public:
+    using Cache = SlobCache;
+    struct Inside;  ///< for state.hpp and tests (inside.hpp)
+
+    /// Takes no page. All references must outlive it. The only object allocator over the arena of `pages`.
+    Slob(PageSourceRef pages, Cpus& cpus, const SlobConfig& config, MisuseLog& misuse);
+    Slob(const Slob&) = delete;
+    Slob& operator=(const Slob&) = delete;
+
+    // --- ObjectCaches (objects/cache.hpp); caches are never merged (SLOB-40) ---
+    [[nodiscard]] Cache* kmem_cache_create(const CacheDescription& description);
+    bool kmem_cache_destroy(Cache& cache, CpuId cpu);
+    [[nodiscard]] void* kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu);
+    void kmem_cache_free(Cache& cache, void* object, CpuId cpu);
+    [[nodiscard]] std::size_t kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects,
+                                                    CpuId cpu);
+    void kmem_cache_free_bulk(Cache& cache, std::span<void*> objects, CpuId cpu);
+    /// Gives nothing back, for nothing is kept (SLOB-40). True if objects of the cache live.
+    bool kmem_cache_shrink(Cache& cache, CpuId) { return cache.live() != 0; }
+
+    // --- kmalloc (SLOB-30..34) ---
+    [[nodiscard]] void* kmalloc(std::size_t size, Gfp gfp, CpuId cpu);
+    void kfree(void* object, CpuId cpu);
+    void kfree_bulk(std::span<void*> objects, CpuId cpu);
+    /// Bytes that may be used of what kmalloc gave; 0 for null and kmalloc(0).
+    [[nodiscard]] std::size_t ksize(const void* object) const;
+    /// SLUB-63. nullptr: no memory, `object` stays. Grown parts are not zero beyond what a fresh block has.
+    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] std::size_t kmalloc_size_roundup(std::size_t size) const {
+        return slob_kmalloc_size_roundup(size);
+    }
+
+    // --- Allocator (contract/allocator.hpp): kmalloc; larger alignments by sizes that are powers of two ---
+    [[nodiscard]] void* allocate(const Request& request);
+    void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
+    [[nodiscard]] std::size_t usable_size(const void* p) const { return ksize(p); }
+    [[nodiscard]] AllocatorStats stats() const;
+    [[nodiscard]] Path last_path(CpuId cpu) { return std::exchange(cpu_states_[cpu].path, Path::fast); }
+    void drain(CpuId) {}
+    [[nodiscard]] MaybeViolation find_violation() const;
+    /// Nothing: Linux shows no text of SLOB's own.
+    [[nodiscard]] std::vector<Text> snapshot() const { return {}; }
+    [[nodiscard]] FreeBlocks free_blocks() const { return {}; }
+
+    /// All caches, oldest first. Nobody may create or destroy one meanwhile.
+    [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
+    [[nodiscard]] const PageRing& list(SlobList list) const { return lists_[static_cast<std::size_t>(list)]; }
+    [[nodiscard]] Arena& arena() const { return arena_; }
+    /// How often the one lock was taken. Nobody else may be inside.
+    [[nodiscard]] std::uint64_t lock_acquisitions() const { return lock_.acquisitions(); }
+
+  private:
+    struct CpuState {
+        Path path = Path::fast;
+        PathCounts allocations{};
+        PathCounts frees{};
+        std::uint64_t pages_taken = 0;
+        std::uint64_t pages_given = 0;
+    };
+    /// Memory of the heap: a page and units in it.
+    struct Piece {
+        FrameIndex frame = no_frame;
+        SlobUnits at = 0;
+        SlobUnits units = 0;
+    };
+    /// What came of a free: where the page stands now, or what was wrong.
+    struct FreeResult {
+        Path path = Path::slab;
+        std::optional<MisuseKind> misuse;
+    };
+    class Audit;
+
+    // --- The heap (impl/heap.hpp) ---
+    [[nodiscard]] void* take_object(const SlobShape& shape, const LedgerEntry& entry, Gfp gfp, CpuId cpu);
+    [[nodiscard]] std::optional<Piece> search(const SlobShape& shape, bool& corrupt);
+    [[nodiscard]] std::optional<Piece> add_page(Pfn pfn, const SlobShape& shape);
+    [[nodiscard]] std::optional<Piece> take_from(PageRing& list, FrameIndex frame, const SlobShape& shape,
+                                                 bool& corrupt);
+    /// False: not given back, and reported.
+    bool give_object(const Piece& piece, std::size_t bytes, const void* object, const Cache* cache,
+                     CpuId cpu);
+    [[nodiscard]] FreeResult give_units(const Piece& piece, std::size_t bytes);
+    [[nodiscard]] static std::optional<MisuseKind> refusal(HeapPage& page, const Piece& piece,
+                                                           std::size_t bytes,
+                                                           const HeapPage::Neighbours& around);
+    void adopt_page(FrameIndex frame);
+    void forget_page(FrameIndex frame);
+    [[nodiscard]] HeapPage heap_page(FrameIndex frame) const {
+        return {arena_.address_at(frame), arena_.page_at(frame)};
+    }
+    [[nodiscard]] PageRing& list_of(SlobList list) { return lists_[static_cast<std::size_t>(list)]; }
+    [[nodiscard]] Piece piece_at(const std::byte* begin, std::size_t bytes) const;
+
+    // --- Blocks of pages (impl/blocks.hpp) ---
+    [[nodiscard]] void* take_block(Order order, Gfp gfp, const LedgerEntry& entry, CpuId cpu);
+    void give_block(FrameIndex head, CpuId cpu);
+    /// The block of pages that `object` lies in, if that can be seen; no_frame otherwise.
+    [[nodiscard]] FrameIndex block_of(const void* object) const;
+    void note_frames(FrameIndex first, std::uint64_t frames);
+
+    // --- Frees and their checks (impl/free.hpp) ---
+    void free_kmalloc_object(std::byte* object, CpuId cpu);
+    [[nodiscard]] bool free_from_heap(Cache& cache, std::byte* object, CpuId cpu);
+    [[nodiscard]] bool free_block(const Cache* cache, std::byte* object, CpuId cpu);
+    [[nodiscard]] bool is_ours(const void* object, PageKind kind) const;
+    /// With a ledger: may `object` be freed to `cache` (null: kfree)? Reports why not, and strikes it off if
+    /// so. Without one: yes. `header` is the number of bytes before the object.
+    [[nodiscard]] bool strike_off(const std::byte* object, std::size_t header, const Cache* cache, CpuId cpu);
+    [[nodiscard]] std::optional<MisuseKind> fault_in_ledger(const std::byte* object, std::size_t header,
+                                                            const Cache* cache);
+    void report_not_ours(const Cache* cache, const void* object);
+    void report(MisuseKind kind, const Cache* cache, const void* object);
+    [[nodiscard]] static std::uint32_t header_of(const std::byte* object);
+
+    void account(PathCounts CpuState::*counts, CpuId cpu, Path path) {
+        CpuState& state = cpu_states_[cpu];
+        state.path = path;
+        ++(state.*counts)[static_cast<std::size_t>(path)];
+    }
+
+    Arena& arena_;
+    PageSourceRef source_;
+    Cpus& cpus_;
+    MisuseLog& log_;
+    SlobConfig config_;
+    typename Cpus::Lock lock_;
+    std::array<PageRing, slob_lists> lists_;
+    Ledger ledger_;
+    PerCpu<CpuState> cpu_states_;
+    std::vector<std::unique_ptr<Cache>> caches_;
+    typename Cpus::Lock caches_lock_;
+    std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
+    std::atomic<FrameIndex> highest_frame_{0};
+};
+
+extern template class Slob<OwnedCpus>;
+extern template class Slob<SimulatedCpus>;
+
+}  // namespace kmemlab
