@@ -68,8 +68,8 @@ class PageList {
     bool walk(const Arena& arena, std::uint64_t limit, Visit&& visit) const {
         FrameIndex before = no_frame;
         for (FrameIndex i = head_; i != no_frame; before = i, i = arena.page_at(i).next) {
-            const bool follows = i == head_ || arena.page_at(i).prev == before;
-            if (i >= arena.frames() || limit-- == 0 || !follows) return false;
+            if (i >= arena.frames() || limit-- == 0) return false;
+            if (i != head_ && arena.page_at(i).prev != before) return false;
             if (!visit(i)) return true;
         }
         return tail_ == before;
