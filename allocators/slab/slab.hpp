@@ -11,8 +11,10 @@
 ///
 /// Fast paths are inline and touch one CPU's array and nothing else; only kfree reads one page descriptor, to
 /// learn the cache. They hold no atomic instruction: in every context nobody else is on that CPU.
-/// kmem_cache_free does not look at the object's slab: a foreign or interior pointer, an object of another
-/// cache or one that is free already is found when it returns to its slab, reported then and dropped.
+/// kmem_cache_free does not look at the object's slab: a foreign or interior pointer and an object of another
+/// cache are found when they return to the slab, reported then and dropped. A double free is found only if
+/// its slab has no other object out then (with debug checks: always at that moment), as in Linux without
+/// CONFIG_DEBUG_SLAB; find_violation() names it before (S1, S4).
 ///
 /// Beside Linux 6.1: one node (no SLAB-17, SLAB-33); no memory control groups; no RCU: pages of a
 /// TYPESAFE_BY_RCU slab go back at once; no boot with arrays of one entry (SLAB-9); no CONFIG_DEBUG_SLAB
@@ -219,6 +221,8 @@ class Slab {
     /// SLAB-40, 41, under the lock. Returns the slabs to destroy, linked by Page::next.
     [[nodiscard]] FrameIndex return_objects(Cache& cache, std::span<void* const> objects);
     [[nodiscard]] bool return_object(Cache& cache, void* object);
+    [[nodiscard]] bool is_free(const Cache& cache, FrameIndex slab, const SlabHead& head,
+                               std::uint64_t index) const;
     [[nodiscard]] FrameIndex take_surplus(Cache& cache) const;
     [[nodiscard]] bool belongs(Cache& cache, void* object, FrameIndex slab);
     /// The oldest `n` entries go to the slabs, under the lock. Returns the slabs to destroy.

@@ -78,6 +78,16 @@ bool Slab<Cpus>::return_object(Cache& cache, void* object) {
     return true;
 }
 
+/// Is the object among the free indexes? Only the debug checks look.
+template <class Cpus>
+bool Slab<Cpus>::is_free(const Cache& cache, FrameIndex slab, const SlabHead& head,
+                         std::uint64_t index) const {
+    if (head.active == cache.geometry.objects) return false;
+    const std::uint8_t* const indexes = indexes_of(cache, slab, head);
+    return std::find(indexes + head.active, indexes + cache.geometry.objects, index) !=
+           indexes + cache.geometry.objects;
+}
+
 /// Is `object` one that this cache gave and that is not in its slab already? If not, that is reported.
 template <class Cpus>
 bool Slab<Cpus>::belongs(Cache& cache, void* object, FrameIndex slab) {
@@ -102,9 +112,11 @@ bool Slab<Cpus>::belongs(Cache& cache, void* object, FrameIndex slab) {
                            fmt::ptr(object), cache.geometry.object_size));
         return false;
     }
-    if (head.active == 0) {
+    bool free_already = head.active == 0;
+    if constexpr (debug_checks) free_already = free_already || is_free(cache, slab, head, index);
+    if (free_already) {
         report(MisuseKind::double_free, &cache, object,
-               fmt::format("Object {} is freed, but its slab has no object in use", fmt::ptr(object)));
+               fmt::format("Object {} is freed, but it is free in its slab already", fmt::ptr(object)));
         return false;
     }
     return true;
