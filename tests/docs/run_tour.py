@@ -1,0 +1,58 @@
+"""Runs the tour of README.md: python3 run_tour.py ROOT KMEMLAB.
+
+Each line of the block behind the comment that names this file is run by a shell in ROOT, with the program given and with
+results/ in a folder that is gone afterwards. Measuring is cut short. Prints the first command that fails, with its output;
+status 1 if one does.
+"""
+
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+MARK = "tests/docs/run_tour.py -->"
+PROGRAM = "build/release/bench/cli/kmemlab"
+
+
+def commands_of(readme: str) -> list[str]:
+    """The lines of the first indented block behind the mark."""
+    commands = []
+    for line in readme.split(MARK, 1)[1].splitlines()[1:]:
+        if line.startswith("    "):
+            commands.append(line.strip())
+        elif commands:
+            break
+    return commands
+
+
+def adapted(command: str, program: str, folder: str) -> str:
+    """The command for a test: our program, a folder of its own, two repetitions where it measures."""
+    measures = PROGRAM in command and ("replay" in command or "peers" in command)
+    command = command.replace(PROGRAM, shlex.quote(program)).replace("results", folder)
+    return command + " --repetitions 2" if measures and "--repetitions" not in command else command
+
+
+def main() -> int:
+    if len(sys.argv) != 3:
+        print("usage: run_tour.py ROOT KMEMLAB", file=sys.stderr)
+        return 2
+    root, program = Path(sys.argv[1]), sys.argv[2]
+    commands = commands_of((root / "README.md").read_text())
+    if not commands:
+        print("README.md: no tour found")
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        for command in commands:
+            done = subprocess.run(adapted(command, program, folder), shell=True, cwd=root, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if done.returncode != 0:
+                print(f"{command}\nstatus {done.returncode}\n{done.stdout}")
+                return 1
+        made = sorted(p.name for p in Path(folder).iterdir())
+    print("ran", len(commands), "commands, made", ", ".join(made))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
