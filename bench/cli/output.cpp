@@ -15,4 +15,14 @@ void print(std::string_view text) {
     }
 }
 
+void deliver(std::optional<ResultFile>& file, std::string_view json, std::string_view text) {
+    try {
+        if (file) file->commit(json);
+    } catch (const UsageError&) {
+        print(text);
+        throw;
+    }
+    print(text);
+}
+
 }  // namespace kmemlab::cli

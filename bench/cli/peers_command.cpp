@@ -47,8 +47,8 @@ int compare(PeersOptions options, const Invocation& invocation) {
     const auto rows = peers::measure(contests, options.measuring);
     progress.clear();
     if (interrupted()) return exit_interrupted;
-    if (file) file->commit(peers::to_json(rows, libraries, invocation.command).dump(1) + "\n");
-    print(libraries_text(libraries) + peers::table(rows) + peers::bars(rows));
+    deliver(file, peers::to_json(rows, libraries, invocation.command).dump(1) + "\n",
+            libraries_text(libraries) + peers::table(rows) + peers::bars(rows));
     return exit_good;
 }
 

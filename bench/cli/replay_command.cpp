@@ -115,9 +115,9 @@ int run_replay(const ReplayOptions& options, const Invocation& invocation) {
     const replay::Result result = replay::replay(trace, how);
     line.clear();
     if (result.interrupted) return exit_interrupted;
-    if (file) file->commit(replay::to_json(result, trace, options.file, invocation.command).dump() + "\n");
     if (!options.snapshot_folder.empty()) write_snapshots(result, options.snapshot_folder);
-    print(replay::to_text(result, trace));
+    deliver(file, replay::to_json(result, trace, options.file, invocation.command).dump() + "\n",
+            replay::to_text(result, trace));
     return result.found_violation() ? exit_found_fault : exit_good;
 }
 

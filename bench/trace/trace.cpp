@@ -1,12 +1,11 @@
 #include "bench/trace/trace.hpp"
 
-#include <array>
 #include <numeric>
 #include <optional>
 
 #include "allocators/base/check.hpp"
+#include "bench/measure/result_file.hpp"
 #include "bench/trace/byte_stream.hpp"
-#include "bench/trace/output_file.hpp"
 #include "bench/trace/packed.hpp"
 #include "bench/trace/text_reader.hpp"
 
@@ -131,8 +130,7 @@ Trace read_trace(const std::string& path, const ReadOptions& options) {
 
 void write_packed(const Trace& trace, const std::string& path) {
     const std::vector<std::byte> bytes = pack(trace);
-    const std::array<Bytes, 1> parts{Bytes{bytes}};
-    write_whole_file(path, parts);
+    write_result(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace kmemlab::trace
