@@ -97,6 +97,7 @@ template <class S>
         for (const std::size_t size : {std::size_t{1}, std::size_t{24}, std::size_t{96}, std::size_t{192},
                                        std::size_t{5000}, align / 2 + 1, align, align + 1}) {
             const bool due =
+                align <= capabilities.largest_align &&
                 std::bit_ceil(std::max(size, align)) <= std::min(capabilities.largest, surely_there);
             const Request request{.size = size, .align = align};
             if (due) {
