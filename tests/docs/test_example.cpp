@@ -6,6 +6,7 @@
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/target_session.hpp"
 #include "example/shelves.hpp"
+#include "tests/contract/allocator_laws.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::replay;
@@ -20,6 +21,19 @@ TEST_CASE("the page's allocator is one line in a list of models") {
     CHECK(erased.allocate({.size = 100}) != nullptr);
     CHECK(erased.allocate({.size = std::size_t{1} << 20}) == nullptr);
     CHECK_FALSE(erased.find_violation());
+}
+
+TEST_CASE("the page's allocator keeps the laws of the contract") {
+    const auto subject = test::plain_subject<Shelves>();
+    CHECK(test::text(test::serves_all_sizes(subject)) == "");
+    CHECK(test::text(test::survives_absurd_sizes(subject)) == "");
+    CHECK(test::text(test::takes_back_nothing(subject)) == "");
+    CHECK(test::text(test::aligns(subject)) == "");
+    CHECK(test::text(test::zeroes_what_was_dirty(subject)) == "");
+    CHECK(test::text(test::survives_churn(subject)) == "");
+    CHECK(test::text(test::counts_failures(subject)) == "");
+    CHECK(test::text(test::tells_the_last_path(subject)) == "");
+    CHECK(test::text(test::repeats_itself(subject)) == "");
 }
 
 TEST_CASE("the page's allocator serves a recorded kernel and breaks no law") {
