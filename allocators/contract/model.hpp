@@ -32,6 +32,11 @@ struct Capabilities {
     bool deterministic = false;      ///< the same calls give the same addresses relative to the arena
     bool object_caches = false;      ///< models ObjectCaches
     bool pages = false;              ///< models PageSource
+    /// Constructors run at every allocation (O9); else once for each object, when its slab is made (S8).
+    bool constructs_each_time = false;
+    /// A header before what allocate() gave tells its size: one that is aligned to its size may take twice
+    /// that, and usable_size() is not for objects of caches, which have none.
+    bool headers = false;
 };
 
 struct ModelInfo {

@@ -6,6 +6,8 @@
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/model.hpp"
 #include "allocators/machine/machine_config.hpp"
+#include "allocators/slab/slab.hpp"
+#include "allocators/slob/slob.hpp"
 #include "allocators/slub/slub.hpp"
 
 namespace kmemlab {
@@ -166,5 +168,35 @@ inline constexpr ModelInfo slub_info{
                      .object_caches = true},
 };
 using SlubModel = ObjectsModel<Slub<OwnedCpus>, SlubConfig, slub_info>;
+
+inline constexpr ModelInfo slab_info{
+    .name = "slab",
+    .follows = "Linux 6.1",
+    .what = "object caches with per-CPU arrays, a shared array and colours, over buddy",
+    .capabilities = {.smallest = 32,
+                     .largest = max_order.bytes(),
+                     .largest_align = max_order.bytes(),
+                     .natural_alignment = true,
+                     .thread_safe = true,
+                     .deterministic = true,
+                     .object_caches = true},
+};
+using SlabModel = ObjectsModel<Slab<OwnedCpus>, SlabConfig, slab_info>;
+
+inline constexpr ModelInfo slob_info{
+    .name = "slob",
+    .follows = "Linux 6.1",
+    .what = "one heap for all sizes, first fit in units of 2 bytes under one lock, over buddy",
+    .capabilities = {.smallest = 2,
+                     .largest = max_order.bytes(),
+                     .largest_align = max_order.bytes(),
+                     .natural_alignment = true,
+                     .thread_safe = true,
+                     .deterministic = true,
+                     .object_caches = true,
+                     .constructs_each_time = true,
+                     .headers = true},
+};
+using SlobModel = ObjectsModel<Slob<OwnedCpus>, SlobConfig, slob_info>;
 
 }  // namespace kmemlab

@@ -17,7 +17,7 @@ namespace kmemlab {
 template <Model... Ms>
 struct ModelList {};
 
-using Models = ModelList<SlubModel, BuddyModel, LibcMalloc>;
+using Models = ModelList<SlubModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>;
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

@@ -106,6 +106,8 @@ class ObjectTarget {
     }
     /// Bytes that may be written; the object must be got and not of size 0.
     [[nodiscard]] std::size_t usable(const trace::Operation& op) const {
+        const bool by_size = op.kind() == trace::Kind::kmalloc || op.kind() == trace::Kind::kfree;
+        if (!by_size && M::info.capabilities.headers) return requested(op);  // its cache knows, nobody else
         return machine_.usable_size(memory(op));
     }
     [[nodiscard]] std::size_t alignment(const trace::Operation&) const { return alignof(std::uint64_t); }
