@@ -1,8 +1,10 @@
 /// A doubly linked list of page descriptors, threaded through Page::next and Page::prev. Head is the end
 /// that takers take from; its prev means nothing, so that taking it touches no other descriptor. The list
-/// owns its links only; the caller holds whatever lock guards it.
+/// owns its links only; the caller holds whatever lock guards it. Only empty() may be asked without: it then
+/// is a hint, as when a watermark is tested before the zone's lock is taken.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "allocators/machine/arena.hpp"
@@ -24,32 +26,42 @@ class PageArray {
 
 class PageList {
   public:
-    [[nodiscard]] bool empty() const { return head_ == no_frame; }
-    [[nodiscard]] FrameIndex head() const { return head_; }
+    PageList() = default;
+    PageList(const PageList& other) : tail_{other.tail_} { set_head(other.head()); }
+    PageList& operator=(const PageList& other) {
+        set_head(other.head());
+        tail_ = other.tail_;
+        return *this;
+    }
+    ~PageList() = default;
+
+    [[nodiscard]] bool empty() const { return head() == no_frame; }
+    [[nodiscard]] FrameIndex head() const { return head_.load(std::memory_order_relaxed); }
     [[nodiscard]] FrameIndex tail() const { return tail_; }
 
     void push_head(PageArray pages, FrameIndex index) {
-        pages[index].next = head_;
-        (head_ == no_frame ? tail_ : pages[head_].prev) = index;
-        head_ = index;
+        const FrameIndex second = head();
+        pages[index].next = second;
+        (second == no_frame ? tail_ : pages[second].prev) = index;
+        set_head(index);
     }
     void push_tail(PageArray pages, FrameIndex index) {
         pages[index].next = no_frame;
         pages[index].prev = tail_;
-        (tail_ == no_frame ? head_ : pages[tail_].next) = index;
+        link_after(pages, tail_, index);
         tail_ = index;
     }
     void remove(PageArray pages, FrameIndex index) {
         const Page& page = pages[index];
-        (index == head_ ? head_ : pages[page.prev].next) = page.next;
+        link_after(pages, index == head() ? no_frame : page.prev, page.next);
         (index == tail_ ? tail_ : pages[page.next].prev) = page.prev;
-        if (head_ == no_frame) tail_ = no_frame;
+        if (empty()) tail_ = no_frame;
     }
     /// The list must not be empty.
     FrameIndex pop_head(PageArray pages) {
-        const FrameIndex index = head_;
-        head_ = pages[index].next;
-        if (head_ == no_frame) [[unlikely]] {
+        const FrameIndex index = head();
+        set_head(pages[index].next);
+        if (empty()) [[unlikely]] {
             tail_ = no_frame;
         }
         return index;
@@ -60,23 +72,36 @@ class PageList {
         return index;
     }
     /// Forgets the members; their links stay.
-    void clear() { head_ = tail_ = no_frame; }
+    void clear() {
+        set_head(no_frame);
+        tail_ = no_frame;
+    }
 
     /// Calls visit(index) from head to tail; stops when it returns false. A list whose links are broken is
     /// not followed: returns false if prev and next disagree or the list is longer than `limit`.
     template <class Visit>
     bool walk(const Arena& arena, std::uint64_t limit, Visit&& visit) const {
         FrameIndex before = no_frame;
-        for (FrameIndex i = head_; i != no_frame; before = i, i = arena.page_at(i).next) {
+        for (FrameIndex i = head(); i != no_frame; before = i, i = arena.page_at(i).next) {
             if (i >= arena.frames() || limit-- == 0) return false;
-            if (i != head_ && arena.page_at(i).prev != before) return false;
+            if (i != head() && arena.page_at(i).prev != before) return false;
             if (!visit(i)) return true;
         }
         return tail_ == before;
     }
 
   private:
-    FrameIndex head_ = no_frame;
+    void set_head(FrameIndex index) { head_.store(index, std::memory_order_relaxed); }
+    /// `before` is no_frame for the list's begin.
+    void link_after(PageArray pages, FrameIndex before, FrameIndex index) {
+        if (before == no_frame) {
+            set_head(index);
+        } else {
+            pages[before].next = index;
+        }
+    }
+
+    std::atomic<FrameIndex> head_ = no_frame;
     FrameIndex tail_ = no_frame;
 };
 
