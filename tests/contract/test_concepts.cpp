@@ -190,6 +190,10 @@ struct NoAllocator {
     using Config = LeastModel::Config;
     explicit NoAllocator(const Config&) {}
 };
+// What would be unused if the concepts asked for less.
+static_assert(WithoutConfig::info.name == NotBuiltFromConfig::info.name);
+static_assert(WithoutTunables::info.name == NoAllocator::info.name);
+
 static_assert(!Model<WithoutInfo>);
 static_assert(!Model<WithoutConfig>);
 static_assert(!Model<NotBuiltFromConfig>);
