@@ -149,7 +149,7 @@ template <class S>
 [[nodiscard]] MaybeViolation fills_and_empties(const S& subject) {
     if (!subject.own_memory()) return {};
     constexpr CpuId cpu{0};
-    constexpr std::size_t most = (std::size_t{16} << 20) * 3 / 4;
+    constexpr std::size_t most = (std::size_t{16} << 20) * 5 / 8;  // SLAB: 96 bytes take 128
     const std::size_t to_be_had = subject.info.capabilities.headers ? most / 2 : most;
     const auto allocator = subject.make(tight());
     const Balance before = Balance::of(*allocator);
