@@ -3,27 +3,13 @@
 #include <algorithm>
 #include <bit>
 
+#include "allocators/objects/alignment.hpp"
 #include "allocators/objects/kmalloc_classes.hpp"
 
 namespace kmemlab {
 namespace {
 
 constexpr std::size_t word = sizeof(void*);
-
-constexpr std::size_t round_up(std::size_t value, std::size_t multiple) {
-    return (value + multiple - 1) / multiple * multiple;
-}
-
-/// SLUB-1.
-std::size_t alignment_of(const GeometryRequest& request) {
-    std::size_t align = request.align;
-    if (has(request.flags, CacheFlags::hwcache_align)) {
-        std::size_t line = cache_line_size;
-        while (request.size <= line / 2) line /= 2;
-        align = std::max(align, line);
-    }
-    return round_up(std::max(align, min_object_align), word);
-}
 
 /// Is what a free object holds somebody's, so that the free pointer must not lie in it?
 bool content_matters(const GeometryRequest& request) {
@@ -101,7 +87,7 @@ std::optional<Geometry> slub_geometry(const GeometryRequest& request, const Geom
     if (request.size == 0 || request.size > kmalloc_max_size) return {};
     g.flags = request.flags;
     g.object_size = request.size;
-    g.align = alignment_of(request);
+    g.align = object_alignment(request.size, request.align, request.flags);
     if (g.align > kmalloc_max_size) return {};
     lay_out_object(g, request);
     const auto order = slab_order(g.size, rules);
