@@ -299,7 +299,7 @@ template <class Cpus>
 void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
     PerCpuPages& pcp = zone.per_cpu(cpu);
     const unsigned list = pcp_list(order, push_on_list(zone, pcp, index, order));
-    pcp.moved += static_cast<std::int64_t>(order.pages());
+    pcp.add(static_cast<std::int64_t>(order.pages()));
     const bool over = Zone<Cpus>::over_limit(pcp, order);
     if (over) zone.flush(pcp, order, list, cpu);
     count_free(cpu, over ? Path::flush : Path::fast);
@@ -310,7 +310,7 @@ template <class Cpus>
 void Buddy<Cpus>::flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu) {
     PerCpuPages& pcp = zone.per_cpu(cpu);
     --pcp.given;  // counted as flushed, not as fast
-    ++pcp.moved;
+    pcp.add(1);
     zone.flush(pcp, Order{0}, pcp_list(Order{0}, type), cpu);
     count_free(cpu, Path::flush);
 }

@@ -243,7 +243,7 @@ inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
     PerCpuPages& pcp = zone.per_cpu(cpu);
     const MigrateType type = push_on_list(zone, pcp, index, Order{0});
     ++pcp.given;
-    if (pcp.count() >= pcp.high) [[unlikely]] {
+    if (pcp.full()) [[unlikely]] {
         flush_single(zone, type, cpu);
     }
 }

@@ -55,20 +55,31 @@ class PerCpuList {
 };
 
 struct PerCpuPages {
-    std::int64_t high = 0;  ///< at this count pages go back
+    std::int64_t high = 0;  ///< at this count pages go back; changed by set_high()
     std::int64_t batch = 1;
     std::uint64_t free_factor = 0;  ///< grows while only frees come: larger batches go back
-    /// The count of pages over all lists in three parts, so that taking and giving a single page each change
-    /// a word of their own: single pages taken, single pages given, and everything else.
+    // The count of pages over all lists in three words, so that taking and giving a single page each change
+    // one of their own: single pages taken, single pages given, and how many more given than taken make it
+    // full.
     std::uint64_t taken = 0;
     std::uint64_t given = 0;
-    std::int64_t moved = 0;
+    std::int64_t room = 0;
     std::array<PerCpuList, pcp_lists> lists;
     std::int64_t free_pages_difference = 0;  ///< not yet in the zone's counter (BUDDY-90)
     bool stole = false;                      ///< the last take fell back to another migrate type
 
     /// Pages over all lists (B8).
-    [[nodiscard]] std::int64_t count() const { return moved + static_cast<std::int64_t>(given - taken); }
+    [[nodiscard]] std::int64_t count() const {
+        return high - room + static_cast<std::int64_t>(given - taken);
+    }
+    /// count() has reached high.
+    [[nodiscard]] bool full() const { return static_cast<std::int64_t>(given - taken) >= room; }
+    /// Pages have come onto the lists otherwise than singly; negative: have left.
+    void add(std::int64_t pages) { room -= pages; }
+    void set_high(std::int64_t pages) {
+        room += pages - high;
+        high = pages;
+    }
     /// Frees of high orders come after frees only: everything goes back at once (BUDDY-55, fh).
     [[nodiscard]] bool freeing_high_order(Order order) const {
         return free_factor > 0 && order > Order{0} && order <= max_pcp_order;

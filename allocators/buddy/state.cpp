@@ -27,11 +27,11 @@ void restore(Zone<Cpus>& zone, const Arena& arena, const ZoneState& state) {
             {PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), entry.type, 0});
         PerCpuPages& pcp = zone.per_cpu(entry.cpu);
         pcp.lists[entry.list].push_tail(arena, arena.index(entry.pfn));
-        pcp.moved += static_cast<std::int64_t>(order.pages());
+        pcp.add(static_cast<std::int64_t>(order.pages()));
     }
     for (const PageSetState& set : state.page_sets) {
         PerCpuPages& pcp = zone.per_cpu(set.cpu);
-        pcp.high = set.high;
+        pcp.set_high(set.high);
         pcp.batch = set.batch;
         pcp.free_factor = set.free_factor;
         pcp.free_pages_difference = set.free_pages_difference;

@@ -38,7 +38,7 @@ void Zone<Cpus>::set(const ZoneSettings& settings) {
     update_easy_marks();
     for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {
         per_cpu_[cpu].batch = static_cast<std::int64_t>(settings.pcp_batch);
-        per_cpu_[cpu].high = static_cast<std::int64_t>(settings.pcp_high);
+        per_cpu_[cpu].set_high(static_cast<std::int64_t>(settings.pcp_high));
     }
 }
 
@@ -391,7 +391,7 @@ void Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const A
     }
     if (pages == 0) return;
     change_free_pages(-pages, cpu);
-    pcp.moved += pages;
+    pcp.add(pages);
 }
 
 template <class Cpus>
@@ -402,7 +402,7 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
     PerCpuList& list = pcp.lists[pcp_list(order, type)];
     if (list.empty()) refill(pcp, order, type, flags, cpu);
     if (list.empty()) return no_frame;
-    pcp.moved -= static_cast<std::int64_t>(order.pages());
+    pcp.add(-static_cast<std::int64_t>(order.pages()));
     return list.pop_head(arena_);
 }
 
@@ -426,7 +426,7 @@ void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned 
             page.store_state({});
             give_locked(index, order, type, cpu, false);
             pages -= static_cast<std::int64_t>(order.pages());
-            pcp.moved -= static_cast<std::int64_t>(order.pages());
+            pcp.add(-static_cast<std::int64_t>(order.pages()));
         }
     }
 }

@@ -110,7 +110,7 @@ class Zone {
     void drain(CpuId whose, CpuId cpu);
     /// True if a count of the CPU's lists is at the limit at which flush() is due.
     [[nodiscard]] static bool over_limit(const PerCpuPages& pcp, Order order) {
-        return pcp.count() >= (pcp.freeing_high_order(order) ? 0 : pcp.high);
+        return pcp.full() || pcp.freeing_high_order(order);
     }
 
     /// Adds the pageblock of a block just taken to the HIGHATOMIC reserve (BUDDY-40).

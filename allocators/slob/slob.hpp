@@ -68,6 +68,7 @@ class Slob {
 
     /// Takes no page. All references must outlive it. The only object allocator over the arena of `pages`.
     Slob(PageSourceRef pages, Cpus& cpus, const SlobConfig& config, MisuseLog& misuse);
+    ~Slob() = default;
     Slob(const Slob&) = delete;
     Slob& operator=(const Slob&) = delete;
 

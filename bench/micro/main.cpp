@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -33,17 +34,16 @@ void add_context(const std::vector<std::string>& arguments) {
 
 /// Google Benchmark's arguments: ours replaced by what they mean.
 std::vector<std::string> translated(const std::vector<std::string>& arguments) {
-    std::vector<std::string> result;
-    for (const std::string& argument : arguments) {
-        result.push_back(argument == "--smoke" ? "--benchmark_min_time=0.0001" : argument);
-    }
+    std::vector<std::string> result = arguments;
+    std::replace(result.begin(), result.end(), std::string{"--smoke"},
+                 std::string{"--benchmark_min_time=0.0001"});
     return result;
 }
 
 int run(const std::vector<std::string>& arguments) {
     std::vector<std::string> texts = translated(arguments);
-    std::vector<char*> argv;
-    for (std::string& text : texts) argv.push_back(text.data());
+    std::vector<char*> argv(texts.size());
+    std::transform(texts.begin(), texts.end(), argv.begin(), [](std::string& text) { return text.data(); });
     auto argc = static_cast<int>(argv.size());
     argv.push_back(nullptr);
     benchmark::Initialize(&argc, argv.data());

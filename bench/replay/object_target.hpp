@@ -28,7 +28,7 @@ enum class Touch : bool { no, yes };
 template <Touch wanted>
 inline void touch(void* p, std::size_t size) {
     if (wanted == Touch::no || p == nullptr || size == 0) return;
-    const std::uintptr_t word = reinterpret_cast<std::uintptr_t>(p);
+    const auto word = reinterpret_cast<std::uintptr_t>(p);
     std::memcpy(p, &word, std::min(size, sizeof word));
     keep(p);
 }

@@ -135,14 +135,14 @@ TEST_CASE("B7: the reserve's count, and its limit") {
 TEST_CASE("B8: a CPU's count, a stranger on its list, more pages than it may hold") {
     UsedMachine machine;
     SECTION("count") {
-        ++machine.pcp().moved;
+        machine.pcp().add(1);
     }
     SECTION("a stranger") {
         machine.pcp().lists[1].push_head(machine.arena, machine.arena.index(machine.last));
-        ++machine.pcp().moved;
+        machine.pcp().add(1);
     }
     SECTION("too many") {
-        machine.pcp().high = -1000;
+        machine.pcp().set_high(-1000);
     }
     CHECK(machine.broken_law() == "B8");
 }

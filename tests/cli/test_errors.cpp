@@ -40,8 +40,7 @@ TEST_CASE("a command line that cannot be understood is refused") {
 }
 
 TEST_CASE("unknown allocators and tunables are refused before the trace is read") {
-    check_refused("replay absent --allocator nobody",
-                  "no allocator 'nobody'; there are: slub, ");
+    check_refused("replay absent --allocator nobody", "no allocator 'nobody'; there are: slub, ");
     check_refused("replay absent --allocator malloc,malloc", "named twice");
     check_refused("replay absent --allocator slub --set slub.nonsense=1", "slub.nonsense");
     check_refused("replay absent --allocator slub --set slub.max_order=99", "slub.max_order=99");
