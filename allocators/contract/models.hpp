@@ -144,6 +144,7 @@ class ObjectsModel {
     }
     [[nodiscard]] FreeBlocks free_blocks() const { return buddy_.free_blocks(); }
 
+    [[nodiscard]] Arena& arena() { return arena_; }
     [[nodiscard]] Objects& objects() { return objects_; }
     [[nodiscard]] Buddy<OwnedCpus>& buddy() { return buddy_; }
 

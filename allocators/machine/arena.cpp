@@ -68,8 +68,4 @@ Arena::~Arena() {
     close(memfd_);
 }
 
-void Arena::reset_pages() {
-    madvise(pages_, metadata_bytes(), MADV_DONTNEED);
-}
-
 }  // namespace kmemlab

@@ -57,10 +57,6 @@ class Arena {
     /// Bytes of descriptors for all frames (address space; resident only where touched).
     [[nodiscard]] std::size_t metadata_bytes() const { return frames_ * sizeof(Page); }
 
-    /// Forgets all descriptors, as after construction. The memory keeps its content and stays resident, so
-    /// that a second run does not measure the first touch again.
-    void reset_pages();
-
   private:
     Pfn start_;
     std::uint64_t frames_;

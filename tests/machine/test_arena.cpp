@@ -101,17 +101,6 @@ TEST_CASE("memory and descriptors of a fresh arena are zero") {
     }
 }
 
-TEST_CASE("resetting the descriptors keeps the memory's content") {
-    Arena arena{std::size_t{1} << 20};
-    *arena.address(Pfn{7}) = std::byte{42};
-    arena.page(Pfn{7}).word = 9;
-    arena.page(Pfn{7}).store_state({PageKind::allocated, 3, MigrateType::movable, 1});
-    arena.reset_pages();
-    CHECK(arena.page(Pfn{7}).word == 0);
-    CHECK(arena.page(Pfn{7}).load_state() == PageState{});
-    CHECK(*arena.address(Pfn{7}) == std::byte{42});
-}
-
 TEST_CASE("a second mapping of the file shows the same memory") {
     const Arena arena{std::size_t{1} << 20};
     void* const other = mmap(nullptr, page_size, PROT_READ, MAP_SHARED, arena.memfd(), 5 * page_size);
