@@ -88,7 +88,7 @@ class LibcMalloc {
     [[nodiscard]] static void* allocate_aligned(const Request& request) {
         void* p = nullptr;
         if (posix_memalign(&p, request.align, request.size) != 0) return nullptr;
-        if (request.gfp.has(__GFP_ZERO)) std::memset(p, 0, malloc_usable_size(p));
+        if (request.size > 0 && request.gfp.has(__GFP_ZERO)) std::memset(p, 0, malloc_usable_size(p));
         return p;
     }
 
