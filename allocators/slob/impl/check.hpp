@@ -126,7 +126,7 @@ class Slob<Cpus>::Audit {
         if (owner == &slob_) {
             if (order == Order{0}) return;
             for (std::uint64_t i = 0; i < order.pages(); ++i) {
-                const FrameIndex frame = static_cast<FrameIndex>(head + i);
+                const auto frame = static_cast<FrameIndex>(head + i);
                 if (page(frame).head != head)
                     broken("O10", "frame {} of the compound block at {} has head {}", frame, head,
                            page(frame).head);
