@@ -210,9 +210,9 @@ inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
     if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
-        PerCpuList& list = pcp.lists[pcp_list(Order{0}, target.type)];
+        PerCpuList& list = pcp.lists[static_cast<unsigned>(target.type)];
         if (!list.empty()) [[likely]] {
-            pcp.free_factor /= 2;
+            if (pcp.free_factor != 0) pcp.free_factor /= 2;
             ++pcp.taken;
             const FrameIndex index = list.pop_head(pages_);
             hand_out(index, Order{0}, gfp);

@@ -50,6 +50,7 @@ Arena::Arena(std::size_t bytes, Pfn start) : start_{start}, frames_{bytes >> pag
     const std::size_t reserved = this->bytes() + direct_map_alignment;
     reserved_ = {reserve(reserved), reserved};
     memory_ = align_like(reserved_.data(), start);
+    pfn0_ = reinterpret_cast<std::uintptr_t>(memory_) - (start.value() << page_shift);
     memfd_ = memfd_create("kmemlab-arena", MFD_CLOEXEC);
     if (memfd_ < 0 || ftruncate(memfd_, static_cast<off_t>(this->bytes())) != 0 ||
         mmap(memory_, this->bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, memfd_,

@@ -36,8 +36,12 @@ class Arena {
     [[nodiscard]] bool contains(const void* p) const { return offset_of(p) < bytes(); }
 
     /// The direct map: address of a frame, frame of an address (which must lie inside).
-    [[nodiscard]] std::byte* address(Pfn pfn) const { return memory_ + ((pfn - start_) << page_shift); }
-    [[nodiscard]] Pfn pfn(const void* p) const { return start_ + (offset_of(p) >> page_shift); }
+    [[nodiscard]] std::byte* address(Pfn pfn) const {
+        return reinterpret_cast<std::byte*>(pfn0_ + (pfn.value() << page_shift));
+    }
+    [[nodiscard]] Pfn pfn(const void* p) const {
+        return Pfn{(reinterpret_cast<std::uintptr_t>(p) - pfn0_) >> page_shift};
+    }
     /// Bytes from the begin of the direct map; at least bytes() for an address outside.
     [[nodiscard]] std::size_t offset_of(const void* p) const {
         return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
@@ -63,6 +67,7 @@ class Arena {
     int memfd_ = -1;
     std::span<std::byte> reserved_;  ///< the address range that memory_ was aligned in
     std::byte* memory_ = nullptr;
+    std::uintptr_t pfn0_ = 0;  ///< where frame 0 would lie: one addition less between frame and address
     Page* pages_ = nullptr;
 };
 
