@@ -69,6 +69,12 @@ struct CacheDescription {
     Constructor constructor = nullptr;  ///< run once per object, when its slab is made
 };
 
+/// How often CPUs went beyond what each has of a cache to itself, since the cache was made.
+struct CacheTraffic {
+    std::uint64_t refills = 0;  ///< allocations for which the CPU's list, array or sheaf was filled first
+    std::uint64_t flushes = 0;  ///< times a CPU gave back what it kept: array, partial list, sheaf
+};
+
 template <class A>
 concept ObjectCaches = requires(A& a, typename A::Cache& cache, const CacheDescription& description, Gfp gfp,
                                 void* object, std::span<void*> objects, CpuId cpu) {

@@ -36,7 +36,9 @@
 #include "allocators/base/allocator_types.hpp"
 #include "allocators/base/misuse.hpp"
 #include "allocators/machine/page_source.hpp"
-#include "allocators/objects/kmalloc_classes.hpp"
+#include "allocators/objects/cpu_work.hpp"
+#include "allocators/objects/frames_used.hpp"
+#include "allocators/objects/kmalloc_front.hpp"
 #include "allocators/slab/cache.hpp"
 #include "allocators/slab/config.hpp"
 #include "allocators/slab/slab_head.hpp"
@@ -105,9 +107,9 @@ class Slab {
     /// Bytes that may be used of what kmalloc or a cache gave: as its cache was asked; 0 for null and
     /// kmalloc(0).
     [[nodiscard]] std::size_t ksize(const void* object) const;
-    /// SLUB-63. nullptr: no memory, `object` stays. Grown parts are not zero, not even with __GFP_ZERO,
-    /// beyond what a fresh block has: Linux 6.1 does not know the size asked before.
-    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
+        return krealloc_by_copy(*this, object, size, gfp, cpu);
+    }
     void kfree_bulk(std::span<void*> objects, CpuId cpu);
     /// Bytes that kmalloc(size) would give (kmalloc_size_roundup).
     [[nodiscard]] std::size_t kmalloc_size_roundup(std::size_t size) const;
@@ -119,7 +121,7 @@ class Slab {
     // --- Allocator (contract/allocator.hpp): kmalloc; larger alignments by rounding the size up ---
     [[nodiscard]] void* allocate(const Request& request) {
         if (request.align > min_object_align) [[unlikely]]
-            return allocate_aligned(request);
+            return kmalloc(aligned_kmalloc_size(request), request.gfp, request.cpu);
         return kmalloc(request.size, request.gfp, request.cpu);
     }
     void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
@@ -152,13 +154,7 @@ class Slab {
     [[nodiscard]] Arena& arena() const { return arena_; }
 
   private:
-    /// Beside the caches: what one CPU did, and by which way last.
-    struct CpuState {
-        Path path = Path::fast;
-        PathCounts allocations{};  ///< slow ways, and fast ones of caches that are gone
-        PathCounts frees{};
-        std::uint64_t pages_taken = 0;
-        std::uint64_t pages_given = 0;
+    struct CpuState : CpuWork {
         // Index arrays off their slabs: operations of ours, not of the caller.
         std::uint64_t own_fast_allocations = 0;
         std::uint64_t own_fast_frees = 0;
@@ -213,7 +209,6 @@ class Slab {
     void destroy_slabs(Cache& cache, FrameIndex first, CpuId cpu);
     [[nodiscard]] void* own_kmalloc(std::size_t size, Gfp gfp, CpuId cpu);
     void own_kfree(void* object, CpuId cpu);
-    void note_frame(FrameIndex first, std::uint64_t frames);
 
     // --- Return of objects (impl/free.hpp) ---
     void slow_free(Cache& cache, void* object, CpuId cpu);
@@ -248,17 +243,6 @@ class Slab {
     void kfree_other(void* object, CpuId cpu);
     [[nodiscard]] void* kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu);
     void free_large(FrameIndex head, CpuId cpu);
-    [[nodiscard]] void* allocate_aligned(const Request& request);
-
-    /// Calls visit(head, state) for each slab and each large block, by ascending frames, until it is false.
-    template <class Visit>
-    void for_each_block(Visit&& visit) const;
-
-    void account(PathCounts CpuState::*counts, CpuId cpu, Path path) {
-        CpuState& state = cpu_states_[cpu];
-        state.path = path;
-        ++(state.*counts)[static_cast<std::size_t>(path)];
-    }
 
     // --- Places ---
     [[nodiscard]] std::byte* slab_start(FrameIndex slab) const { return arena_.address_at(slab); }
@@ -288,8 +272,7 @@ class Slab {
     std::uint64_t caches_made_ = 0;
     std::atomic<std::uint64_t> random_draws_{0};
     Jiffies now_ = 0;
-    std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
-    std::atomic<FrameIndex> highest_frame_{0};
+    FramesUsed frames_used_;
 };
 
 extern template class Slab<OwnedCpus>;

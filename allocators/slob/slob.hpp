@@ -41,6 +41,9 @@
 #include "allocators/base/misuse.hpp"
 #include "allocators/machine/cpus.hpp"
 #include "allocators/machine/page_source.hpp"
+#include "allocators/objects/cpu_work.hpp"
+#include "allocators/objects/frames_used.hpp"
+#include "allocators/objects/kmalloc_front.hpp"
 #include "allocators/slob/config.hpp"
 #include "allocators/slob/geometry.hpp"
 #include "allocators/slob/heap_page.hpp"
@@ -58,6 +61,8 @@ struct SlobCache {
     std::atomic<std::uint64_t> constructions{0};  ///< O9: as many as allocations, if there is a constructor
 
     [[nodiscard]] std::uint64_t live() const { return allocations - frees; }
+    /// None: no CPU keeps anything.
+    [[nodiscard]] static CacheTraffic traffic() { return {}; }
 };
 
 template <class Cpus>
@@ -89,14 +94,18 @@ class Slob {
     void kfree_bulk(std::span<void*> objects, CpuId cpu);
     /// Bytes that may be used of what kmalloc gave; 0 for null and kmalloc(0).
     [[nodiscard]] std::size_t ksize(const void* object) const;
-    /// SLUB-63. nullptr: no memory, `object` stays. Grown parts are not zero beyond what a fresh block has.
-    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
+        return krealloc_by_copy(*this, object, size, gfp, cpu);
+    }
     [[nodiscard]] std::size_t kmalloc_size_roundup(std::size_t size) const {
         return slob_kmalloc_size_roundup(size);
     }
 
     // --- Allocator (contract/allocator.hpp): kmalloc; larger alignments by sizes that are powers of two ---
-    [[nodiscard]] void* allocate(const Request& request);
+    [[nodiscard]] void* allocate(const Request& request) {
+        const bool aligned = request.align <= min_object_align;
+        return kmalloc(aligned ? request.size : aligned_kmalloc_size(request), request.gfp, request.cpu);
+    }
     void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
     [[nodiscard]] std::size_t usable_size(const void* p) const { return ksize(p); }
     [[nodiscard]] AllocatorStats stats() const;
@@ -115,13 +124,6 @@ class Slob {
     [[nodiscard]] std::uint64_t lock_acquisitions() const { return lock_.acquisitions(); }
 
   private:
-    struct CpuState {
-        Path path = Path::fast;
-        PathCounts allocations{};
-        PathCounts frees{};
-        std::uint64_t pages_taken = 0;
-        std::uint64_t pages_given = 0;
-    };
     /// Memory of the heap: a page and units in it.
     struct Piece {
         FrameIndex frame = no_frame;
@@ -161,7 +163,6 @@ class Slob {
     void give_block(FrameIndex head, CpuId cpu);
     /// The block of pages that `object` lies in, if that can be seen; no_frame otherwise.
     [[nodiscard]] FrameIndex block_of(const void* object) const;
-    void note_frames(FrameIndex first, std::uint64_t frames);
 
     // --- Frees and their checks (impl/free.hpp) ---
     void free_kmalloc_object(std::byte* object, CpuId cpu);
@@ -177,12 +178,6 @@ class Slob {
     void report(MisuseKind kind, const Cache* cache, const void* object);
     [[nodiscard]] static std::uint32_t header_of(const std::byte* object);
 
-    void account(PathCounts CpuState::*counts, CpuId cpu, Path path) {
-        CpuState& state = cpu_states_[cpu];
-        state.path = path;
-        ++(state.*counts)[static_cast<std::size_t>(path)];
-    }
-
     Arena& arena_;
     PageSourceRef source_;
     Cpus& cpus_;
@@ -191,11 +186,10 @@ class Slob {
     typename Cpus::Lock lock_;
     std::array<PageRing, slob_lists> lists_;
     Ledger ledger_;
-    PerCpu<CpuState> cpu_states_;
+    PerCpu<CpuWork> cpu_states_;
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;
-    std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
-    std::atomic<FrameIndex> highest_frame_{0};
+    FramesUsed frames_used_;
 };
 
 extern template class Slob<OwnedCpus>;

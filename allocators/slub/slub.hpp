@@ -36,7 +36,9 @@
 #include "allocators/base/allocator_types.hpp"
 #include "allocators/base/misuse.hpp"
 #include "allocators/machine/page_source.hpp"
-#include "allocators/objects/kmalloc_classes.hpp"
+#include "allocators/objects/cpu_work.hpp"
+#include "allocators/objects/frames_used.hpp"
+#include "allocators/objects/kmalloc_front.hpp"
 #include "allocators/slub/cache.hpp"
 #include "allocators/slub/config.hpp"
 #include "allocators/slub/debug.hpp"
@@ -110,9 +112,9 @@ class Slub {
     }
     /// Bytes that may be used of what kmalloc or a cache gave; 0 for null and kmalloc(0) (SLUB-62).
     [[nodiscard]] std::size_t ksize(const void* object) const;
-    /// SLUB-63. nullptr: no memory, `object` stays. Grown parts are not zero, not even with __GFP_ZERO,
-    /// beyond what a fresh block has: Linux 6.1 does not know the size asked before.
-    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] void* krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
+        return krealloc_by_copy(*this, object, size, gfp, cpu);
+    }
     void kfree_bulk(std::span<void*> objects, CpuId cpu);
     /// Bytes that kmalloc(size) would give (kmalloc_size_roundup).
     [[nodiscard]] std::size_t kmalloc_size_roundup(std::size_t size) const;
@@ -124,7 +126,7 @@ class Slub {
     // --- Allocator (contract/allocator.hpp): kmalloc; larger alignments by rounding the size up ---
     [[nodiscard]] void* allocate(const Request& request) {
         if (request.align > min_object_align) [[unlikely]]
-            return allocate_aligned(request);
+            return kmalloc(aligned_kmalloc_size(request), request.gfp, request.cpu);
         return kmalloc(request.size, request.gfp, request.cpu);
     }
     void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
@@ -163,14 +165,6 @@ class Slub {
     }
 
   private:
-    /// Beside the caches: what one CPU did, and by which way last.
-    struct CpuState {
-        Path path = Path::fast;
-        PathCounts allocations{};  ///< slow ways, and fast ones of caches that are gone
-        PathCounts frees{};
-        std::uint64_t pages_taken = 0;
-        std::uint64_t pages_given = 0;
-    };
     /// Objects of one slab, linked from head to tail.
     struct Chain {
         void* head = nullptr;
@@ -232,7 +226,6 @@ class Slub {
     [[nodiscard]] FrameIndex take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu);
     [[nodiscard]] void* link_objects(Cache& cache, FrameIndex slab, std::uint32_t objects);
     void zero(const Cache& cache, void* object);
-    void note_frame(FrameIndex first, std::uint64_t frames);
 
     // --- Slow paths: free (impl/free.hpp) ---
     void checked_free(Cache* cache, void* object, CpuId cpu);
@@ -280,20 +273,10 @@ class Slub {
     [[nodiscard]] void* kmalloc_other(std::size_t size, Gfp gfp, CpuId cpu);
     [[nodiscard]] void* kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu);
     void free_large(FrameIndex head, CpuId cpu);
-    [[nodiscard]] void* allocate_aligned(const Request& request);
 
     // --- find_violation (impl/check.hpp) ---
     class Audit;
-    /// Calls visit(head, state) for each slab and each large block, by ascending frames, until it is false.
-    template <class Visit>
-    void for_each_block(Visit&& visit) const;
     [[nodiscard]] std::vector<FrameIndex> slabs_of(const Cache& cache) const;
-
-    void account(PathCounts CpuState::*counts, CpuId cpu, Path path, std::uint64_t n = 1) {
-        CpuState& state = cpu_states_[cpu];
-        state.path = path;
-        (state.*counts)[static_cast<std::size_t>(path)] += n;
-    }
 
     // --- Objects and their places ---
     [[nodiscard]] std::byte* slab_start(FrameIndex slab) const { return arena_.address_at(slab); }
@@ -323,15 +306,14 @@ class Slub {
     SlubConfig config_;
     GeometryRules rules_;
     std::uint64_t tid_step_;  ///< a power of two, at least the number of CPUs
-    PerCpu<CpuState> cpu_states_;
+    PerCpu<CpuWork> cpu_states_;
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;
     std::uint64_t caches_made_ = 0;
     std::atomic<std::uint64_t> operations_{0};  ///< the clock of debugging: operations on debug caches
     std::atomic<bool> tainted_{false};          ///< a report was made
     std::function<void(std::string_view)> on_trace_;
-    std::atomic<FrameIndex> lowest_frame_{no_frame};  ///< frames ever used lie between these
-    std::atomic<FrameIndex> highest_frame_{0};
+    FramesUsed frames_used_;
 };
 
 extern template class Slub<OwnedCpus>;

@@ -1,107 +1,26 @@
-// Real threads, each owning one CPU, and one lock between them. Run under ThreadSanitizer to prove C5.
-#include <catch2/catch.hpp>
-
-#include <array>
-#include <atomic>
-#include <thread>
-#include <vector>
-
+// Real threads, each owning one CPU, and one lock between them.
 #include "allocators/slob/slob.hpp"
-#include "tests/support/page_sources.hpp"
+#include "tests/support/thread_crew.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::test;
 
 namespace {
 
-constexpr unsigned threads = 4;
-constexpr std::size_t object_size = 192;
-constexpr unsigned rounds = 5000;
-
-/// Fills an object with its number, so that whoever frees it can tell that nobody else wrote to it (G4).
-void write_pattern(void* p, std::uint64_t number) {
-    auto* const words = static_cast<std::uint64_t*>(p);
-    for (std::size_t i = 0; i < object_size / sizeof *words; ++i) words[i] = number + i;
-}
-bool has_pattern(const void* p) {
-    const auto* const words = static_cast<const std::uint64_t*>(p);
-    for (std::size_t i = 1; i < object_size / sizeof *words; ++i) {
-        if (words[i] != words[0] + i) return false;
-    }
-    return true;
-}
-
-std::uint64_t step(std::uint64_t& x) {
-    return x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-}
-
-struct Fixture {
-    explicit Fixture(bool track) : slob{pages, cpus, {.track = track}, log} {}
-
-    template <class Body>
-    void run(Body body) {
-        std::vector<std::thread> running;
-        for (unsigned c = 0; c < threads; ++c) running.emplace_back([&, c] { body(CpuId{c}); });
-        for (std::thread& thread : running) thread.join();
-    }
-    void check_and_free(void* p, CpuId cpu) {
-        if (!has_pattern(p)) ++bad;
-        slob.kmem_cache_free(cache, p, cpu);
-    }
-    void finish() {
-        CHECK(bad == 0);
-        CHECK(cache.live() == 0);
-        const auto violation = slob.find_violation();
-        CHECK((violation ? violation->message() : "") == "");
-        CHECK(pages.held_pages() == 0);
-    }
-
-    Arena arena{std::size_t{64} << 20};
-    BumpPages pages{arena};
-    OwnedCpus cpus{threads};
-    MisuseLog log;
-    Slob<OwnedCpus> slob;
-    SlobCache& cache{*slob.kmem_cache_create({.name = "shared", .size = object_size})};
-    std::atomic<std::uint64_t> bad{0};
+struct Crew : ThreadCrew<Slob<OwnedCpus>> {
+    explicit Crew(bool track) : ThreadCrew{SlobConfig{.track = track}, 5000} {}
 };
 
 }  // namespace
 
 TEST_CASE("threads free what other threads allocated, at random") {
-    const bool track = GENERATE(true, false);
-    Fixture f{track};
-    std::array<std::atomic<void*>, 256> mailbox{};
-    f.run([&](CpuId cpu) {
-        std::uint64_t x = 0x9e3779b97f4a7c15 + cpu.value();
-        for (unsigned i = 0; i < rounds; ++i) {
-            void* const mine = f.slob.kmem_cache_alloc(f.cache, GFP_KERNEL, cpu);
-            write_pattern(mine, step(x));
-            void* const old = mailbox[x % mailbox.size()].exchange(mine, std::memory_order_acq_rel);
-            if (old != nullptr) f.check_and_free(old, cpu);
-        }
-    });
-    for (auto& slot : mailbox) {
-        if (void* const p = slot.exchange(nullptr)) f.check_and_free(p, CpuId{0});
-    }
-    f.finish();
+    Crew crew{GENERATE(true, false)};
+    crew.swap_objects(crew.cache());
+    crew.check_and_drain();
 }
 
 TEST_CASE("threads allocate and free in bulk, and kmalloc of all sizes") {
-    Fixture f{true};
-    f.run([&](CpuId cpu) {
-        std::uint64_t x = 7 + cpu.value();
-        std::vector<void*> objects(40);
-        for (unsigned i = 0; i < rounds / 20; ++i) {
-            const std::size_t n = 1 + step(x) % objects.size();
-            const std::span<void*> some{objects.data(), n};
-            if (f.slob.kmem_cache_alloc_bulk(f.cache, GFP_KERNEL, some, cpu) != n) ++f.bad;
-            for (void* p : some) write_pattern(p, step(x));
-            for (void* p : some) f.bad += has_pattern(p) ? 0U : 1U;
-            f.slob.kmem_cache_free_bulk(f.cache, some, cpu);
-            void* const p = f.slob.kmalloc(1 + step(x) % 20000, GFP_KERNEL | __GFP_ZERO, cpu);
-            if (f.slob.ksize(p) == 0) ++f.bad;
-            f.slob.kfree(p, cpu);
-        }
-    });
-    f.finish();
+    Crew crew{true};
+    crew.use_bulks_and_kmalloc();
+    crew.check_and_drain();
 }

@@ -17,7 +17,7 @@ void* Slab<Cpus>::slow_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
     const SlowSection section{*this, cache, array, cpu};
     Path path = Path::failed;
     void* const object = refill(cache, array, gfp, cpu, path);
-    account(&CpuState::allocations, cpu, path);
+    cpu_states_[cpu].count(&CpuWork::allocations, path);
     return object;
 }
 

@@ -12,20 +12,6 @@
 
 namespace kmemlab {
 
-template <class Cpus>
-template <class Visit>
-void Slab<Cpus>::for_each_block(Visit&& visit) const {
-    const FrameIndex lowest = lowest_frame_.load(std::memory_order_relaxed);
-    if (lowest == no_frame) return;
-    const std::uint64_t end = std::uint64_t{highest_frame_.load(std::memory_order_relaxed)} + 1;
-    for (std::uint64_t i = lowest; i < end;) {
-        const PageState state = pages_[i].load_state();
-        const bool ours = state.kind == PageKind::slab || state.kind == PageKind::large;
-        if (ours && !visit(static_cast<FrameIndex>(i), state)) return;
-        i += ours ? Order{state.order}.pages() : 1;
-    }
-}
-
 /// One walk over everything. Each step notes what it sees, and the first law that it finds broken.
 template <class Cpus>
 class Slab<Cpus>::Audit {
@@ -34,7 +20,7 @@ class Slab<Cpus>::Audit {
 
     [[nodiscard]] MaybeViolation run() {
         for (const auto& cache : slab_.caches_) slabs_[cache.get()];
-        slab_.for_each_block([&](FrameIndex head, PageState state) {
+        slab_.frames_used_.for_each_block(slab_.pages_, [&](FrameIndex head, PageState state) {
             note_block(head, state);
             return !found_;
         });
@@ -83,10 +69,7 @@ class Slab<Cpus>::Audit {
 
     /// G8.
     void check_pages() {
-        std::uint64_t pages = 0;
-        for (CpuId c{0}; c.value() < slab_.cpus_.count(); ++c) {
-            pages += slab_.cpu_states_[c].pages_taken - slab_.cpu_states_[c].pages_given;
-        }
+        const std::uint64_t pages = pages_held(slab_.cpu_states_);
         if (pages != pages_) broken("G8", "{} pages taken, {} in slabs and large blocks", pages, pages_);
     }
 

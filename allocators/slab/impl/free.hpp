@@ -18,7 +18,7 @@ void Slab<Cpus>::slow_free(Cache& cache, void* object, CpuId cpu) {
     const Path path = flush(cache, array, cpu);
     ++array.free_misses;
     array.push(object);
-    account(&CpuState::frees, cpu, path);
+    cpu_states_[cpu].count(&CpuWork::frees, path);
 }
 
 /// SLAB-32: the oldest batch leaves the array.

@@ -22,12 +22,12 @@ template <class Cpus>
 void* Slab<Cpus>::kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu) {
     const std::optional<Pfn> pfn =
         size > kmalloc_max_size ? std::nullopt : source_.take(order_of(size), gfp | __GFP_COMP, cpu);
-    account(&CpuState::allocations, cpu, pfn ? Path::large : Path::failed);
+    cpu_states_[cpu].count(&CpuWork::allocations, pfn ? Path::large : Path::failed);
     if (!pfn) return nullptr;
     const Order order = order_of(size);
     cpu_states_[cpu].pages_taken += order.pages();
     const FrameIndex head = arena_.index(*pfn);
-    note_frame(head, order.pages());
+    frames_used_.note(head, order.pages());
     Page& page = pages_[head];
     page.owner = this;
     PageState state = page.load_state();
@@ -39,7 +39,7 @@ void* Slab<Cpus>::kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu) {
 
 template <class Cpus>
 void Slab<Cpus>::free_large(FrameIndex head, CpuId cpu) {
-    account(&CpuState::frees, cpu, Path::large);
+    cpu_states_[cpu].count(&CpuWork::frees, Path::large);
     give_pages(head, cpu);
 }
 
@@ -55,18 +55,6 @@ void Slab<Cpus>::kfree_other(void* object, CpuId cpu) {
                                   fmt::ptr(slab_start(head))));
     }
     free_large(head, cpu);
-}
-
-/// Objects of a class that is a power of two lie on multiples of their size, blocks of pages too.
-template <class Cpus>
-void* Slab<Cpus>::allocate_aligned(const Request& request) {
-    if (request.size == 0) return zero_size_ptr();
-    if (request.size > kmalloc_max_size || request.align > kmalloc_max_size) {
-        account(&CpuState::allocations, request.cpu, Path::failed);
-        return nullptr;
-    }
-    const std::size_t size = std::bit_ceil(std::max(request.size, request.align));
-    return kmalloc(size, request.gfp, request.cpu);
 }
 
 template <class Cpus>
@@ -86,47 +74,21 @@ std::size_t Slab<Cpus>::kmalloc_size_roundup(std::size_t size) const {
     return kmalloc_cache(size, GFP_KERNEL).geometry.object_size;
 }
 
-template <class Cpus>
-void* Slab<Cpus>::krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
-    if (size == 0) {
-        kfree(object, cpu);
-        return zero_size_ptr();
-    }
-    const std::size_t old_size = ksize(object);
-    if (old_size >= size) return object;
-    void* const larger = kmalloc(size, gfp, cpu);
-    if (larger == nullptr) return nullptr;
-    if (old_size > 0) {
-        std::memcpy(larger, object, old_size);
-        kfree(object, cpu);
-    }
-    return larger;
-}
-
 /// Index arrays off their slabs are memory held, not operations of the caller's.
 template <class Cpus>
 AllocatorStats Slab<Cpus>::stats() const {
-    AllocatorStats stats;
-    stats.metadata_bytes =
-        sizeof *this + cpu_states_.metadata_bytes() + caches_.capacity() * sizeof(caches_[0]);
+    AllocatorStats stats = sum_of(cpu_states_);
+    stats.metadata_bytes += sizeof *this + caches_.capacity() * sizeof(caches_[0]);
     constexpr auto fast = static_cast<std::size_t>(Path::fast);
     for (const auto& cache : caches_) {
         stats.allocations[fast] += cache->alloc_hits();
         stats.frees[fast] += cache->free_hits();
         stats.metadata_bytes += sizeof *cache - sizeof(SlabCacheCore) + cache->metadata_bytes();
     }
-    std::uint64_t pages = 0;
     for (CpuId c{0}; c.value() < cpus_.count(); ++c) {
-        const CpuState& state = cpu_states_[c];
-        pages += state.pages_taken - state.pages_given;
-        for (std::size_t path = 0; path < path_count; ++path) {
-            stats.allocations[path] += state.allocations[path];
-            stats.frees[path] += state.frees[path];
-        }
-        stats.allocations[fast] -= state.own_fast_allocations;
-        stats.frees[fast] -= state.own_fast_frees;
+        stats.allocations[fast] -= cpu_states_[c].own_fast_allocations;
+        stats.frees[fast] -= cpu_states_[c].own_fast_frees;
     }
-    stats.held_bytes = pages * page_size;
     return stats;
 }
 

@@ -70,7 +70,7 @@ FrameIndex Slab<Cpus>::take_pages(Cache& cache, Gfp gfp, CpuId cpu) {
     if (!pfn) return no_frame;
     cpu_states_[cpu].pages_taken += order.pages();
     const FrameIndex slab = arena_.index(*pfn);
-    note_frame(slab, order.pages());
+    frames_used_.note(slab, order.pages());
     Page& page = pages_[slab];
     page.owner = &cache;
     if (order == Order{0}) page.head = slab;  // a compound block has it from the source
@@ -96,17 +96,6 @@ void Slab<Cpus>::give_pages(FrameIndex slab, CpuId cpu) {
 }
 
 /// Widens the range of frames ever used, which find_violation() walks.
-template <class Cpus>
-void Slab<Cpus>::note_frame(FrameIndex first, std::uint64_t frames) {
-    const auto last = static_cast<FrameIndex>(first + frames - 1);
-    FrameIndex seen = lowest_frame_.load(std::memory_order_relaxed);
-    while (first < seen && !lowest_frame_.compare_exchange_weak(seen, first, std::memory_order_relaxed)) {
-    }
-    seen = highest_frame_.load(std::memory_order_relaxed);
-    while (last > seen && !highest_frame_.compare_exchange_weak(seen, last, std::memory_order_relaxed)) {
-    }
-}
-
 /// SLAB-20: the node's counter advances before it is used.
 template <class Cpus>
 std::size_t Slab<Cpus>::next_colour(Cache& cache) const {

@@ -11,11 +11,11 @@ namespace kmemlab {
 template <class Cpus>
 void* Slob<Cpus>::take_block(Order order, Gfp gfp, const LedgerEntry& entry, CpuId cpu) {
     const std::optional<Pfn> pfn = order > max_order ? std::nullopt : source_.take(order, gfp, cpu);
-    account(&CpuState::allocations, cpu, pfn ? Path::large : Path::failed);
+    cpu_states_[cpu].count(&CpuWork::allocations, pfn ? Path::large : Path::failed);
     if (!pfn) return nullptr;
     cpu_states_[cpu].pages_taken += order.pages();
     const FrameIndex head = arena_.index(*pfn);
-    note_frames(head, order.pages());
+    frames_used_.note(head, order.pages());
     Page& page = arena_.page_at(head);
     page.owner = entry.cache == nullptr ? static_cast<void*>(this) : const_cast<Cache*>(entry.cache);
     PageState state = page.load_state();
@@ -34,7 +34,7 @@ void Slob<Cpus>::give_block(FrameIndex head, CpuId cpu) {
     const Order order{arena_.page_at(head).load_state().order};
     forget_page(head);
     cpu_states_[cpu].pages_given += order.pages();
-    account(&CpuState::frees, cpu, Path::large);
+    cpu_states_[cpu].count(&CpuWork::frees, Path::large);
     source_.give(arena_.pfn_at(head), order, cpu);
 }
 
@@ -50,17 +50,6 @@ FrameIndex Slob<Cpus>::block_of(const void* object) const {
     if (is_block(index)) return index;
     const FrameIndex head = arena_.page_at(index).head;  // of a compound block; else it means nothing
     return head < index && is_block(head) ? head : no_frame;
-}
-
-template <class Cpus>
-void Slob<Cpus>::note_frames(FrameIndex first, std::uint64_t frames) {
-    const auto last = static_cast<FrameIndex>(first + frames - 1);
-    FrameIndex low = lowest_frame_.load(std::memory_order_relaxed);
-    while (first < low && !lowest_frame_.compare_exchange_weak(low, first, std::memory_order_relaxed)) {
-    }
-    FrameIndex high = highest_frame_.load(std::memory_order_relaxed);
-    while (last > high && !highest_frame_.compare_exchange_weak(high, last, std::memory_order_relaxed)) {
-    }
 }
 
 }  // namespace kmemlab

@@ -134,53 +134,13 @@ std::size_t Slob<Cpus>::ksize(const void* object) const {
 }
 
 template <class Cpus>
-void* Slob<Cpus>::krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
-    if (size == 0) {
-        kfree(object, cpu);
-        return zero_size_ptr();
-    }
-    const std::size_t old_size = ksize(object);
-    if (old_size >= size) return object;
-    void* const larger = kmalloc(size, gfp, cpu);
-    if (larger == nullptr) return nullptr;
-    if (old_size > 0) {
-        std::memcpy(larger, object, old_size);
-        kfree(object, cpu);
-    }
-    return larger;
-}
-
-/// An object whose size is a power of two is aligned to it, a block of pages too.
-template <class Cpus>
-void* Slob<Cpus>::allocate(const Request& request) {
-    if (request.align <= min_object_align) return kmalloc(request.size, request.gfp, request.cpu);
-    if (request.size == 0) return zero_size_ptr();
-    if (request.size > kmalloc_max_size || request.align > kmalloc_max_size) {
-        account(&CpuState::allocations, request.cpu, Path::failed);
-        return nullptr;
-    }
-    return kmalloc(std::bit_ceil(std::max(request.size, request.align)), request.gfp, request.cpu);
-}
-
-template <class Cpus>
 AllocatorStats Slob<Cpus>::stats() const {
-    AllocatorStats stats;
-    stats.metadata_bytes = sizeof *this + cpu_states_.metadata_bytes() + ledger_.metadata_bytes() +
-                           caches_.capacity() * sizeof(caches_[0]);
+    AllocatorStats stats = sum_of(cpu_states_);
+    stats.metadata_bytes += sizeof *this + ledger_.metadata_bytes() + caches_.capacity() * sizeof(caches_[0]);
     for (const auto& cache : caches_) {
         const bool name_on_heap = cache->name.capacity() > std::string{}.capacity();
         stats.metadata_bytes += sizeof *cache + (name_on_heap ? cache->name.capacity() + 1 : 0);
     }
-    std::uint64_t pages = 0;
-    for (CpuId c{0}; c.value() < cpus_.count(); ++c) {
-        const CpuState& state = cpu_states_[c];
-        pages += state.pages_taken - state.pages_given;
-        for (std::size_t path = 0; path < path_count; ++path) {
-            stats.allocations[path] += state.allocations[path];
-            stats.frees[path] += state.frees[path];
-        }
-    }
-    stats.held_bytes = pages * page_size;
     return stats;
 }
 

@@ -65,18 +65,14 @@ class Slob<Cpus>::Audit {
 
     /// Every page of the heap and every block of pages.
     void check_frames() {
-        const FrameIndex lowest = slob_.lowest_frame_.load(std::memory_order_relaxed);
-        if (lowest == no_frame || found_) return;
-        const std::uint64_t end = std::uint64_t{slob_.highest_frame_.load(std::memory_order_relaxed)} + 1;
-        for (std::uint64_t i = lowest; i < end;) {
-            const auto frame = static_cast<FrameIndex>(i);
-            const PageState state = page(frame).load_state();
-            const bool block = state.kind == PageKind::large;
-            if (is_heap(frame)) check_page(frame);
-            if (block) check_block(frame, Order{state.order});
-            if (block || is_heap(frame)) pages_ += block ? Order{state.order}.pages() : 1;
-            i += block ? Order{state.order}.pages() : 1;
-        }
+        if (found_) return;
+        slob_.frames_used_.for_each_block(slob_.arena_, [&](FrameIndex head, PageState state) {
+            const Order order{state.order};
+            if (state.kind == PageKind::large) check_block(head, order);
+            if (is_heap(head)) check_page(head);
+            if (state.kind == PageKind::large || is_heap(head)) pages_ += order.pages();
+            return true;
+        });
     }
 
     /// O3, then the free blocks.

@@ -25,14 +25,14 @@ void* Slob<Cpus>::take_object(const SlobShape& shape, const LedgerEntry& entry, 
     if (corrupt) report(MisuseKind::corrupt_list, nullptr, nullptr);
     if (!piece) {
         const std::optional<Pfn> pfn = source_.take(Order{0}, gfp.without(__GFP_ZERO), cpu);
-        if (!pfn) return account(&CpuState::allocations, cpu, Path::failed), nullptr;
+        if (!pfn) return cpu_states_[cpu].count(&CpuWork::allocations, Path::failed), nullptr;
         ++cpu_states_[cpu].pages_taken;
         path = Path::new_slab;
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};
         piece = add_page(*pfn, shape);
         note();
     }
-    account(&CpuState::allocations, cpu, path);
+    cpu_states_[cpu].count(&CpuWork::allocations, path);
     if (!piece) check_failed("an empty page does not hold an object of the heap", __FILE__, __LINE__);
     std::byte* const object = arena_.address_at(piece->frame) + piece->at * slob_unit_bytes;
     if (gfp.has(__GFP_ZERO)) std::memset(object, 0, piece->units * slob_unit_bytes);
@@ -91,7 +91,7 @@ bool Slob<Cpus>::give_object(const Piece& piece, std::size_t bytes, const void* 
         result = give_units(piece, bytes);
     }
     if (result.misuse) return report(*result.misuse, cache, object), false;
-    account(&CpuState::frees, cpu, result.path);
+    cpu_states_[cpu].count(&CpuWork::frees, result.path);
     if (result.path != Path::discard) return true;
     ++cpu_states_[cpu].pages_given;
     source_.give(arena_.pfn_at(piece.frame), Order{0}, cpu);
@@ -139,7 +139,7 @@ void Slob<Cpus>::adopt_page(FrameIndex frame) {
     state.kind = PageKind::slab;
     page.store_state(state);
     page.owner = this;
-    note_frames(frame, 1);
+    frames_used_.note(frame, 1);
 }
 
 /// The page is the page source's again, but for the call that gives it.

@@ -49,7 +49,7 @@ void* Slub<Cpus>::slow_alloc(Cache& cache, Gfp gfp, CpuId cpu, std::size_t asked
                              : refill(cache, slot, gfp, cpu, path);
         if (object != nullptr) slot.count(SlubEvent::alloc_slowpath);
     }
-    account(&CpuState::allocations, cpu, object != nullptr ? path : Path::failed);
+    cpu_states_[cpu].count(&CpuWork::allocations, object != nullptr ? path : Path::failed);
     if (object != nullptr && gfp.has(__GFP_ZERO)) zero(cache, object);
     return object;
 }
@@ -211,7 +211,7 @@ FrameIndex Slub<Cpus>::take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cp
     }
     cpu_states_[cpu].pages_taken += order.pages();
     const FrameIndex slab = arena_.index(*pfn);
-    note_frame(slab, order.pages());
+    frames_used_.note(slab, order.pages());
     Page& page = pages_[slab];
     page.owner = &cache;
     if (order == Order{0}) page.head = slab;  // a compound block has it from the source
@@ -223,17 +223,6 @@ FrameIndex Slub<Cpus>::take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cp
 }
 
 /// Widens the range of frames ever used, which find_violation() walks.
-template <class Cpus>
-void Slub<Cpus>::note_frame(FrameIndex first, std::uint64_t frames) {
-    const auto last = static_cast<FrameIndex>(first + frames - 1);
-    FrameIndex seen = lowest_frame_.load(std::memory_order_relaxed);
-    while (first < seen && !lowest_frame_.compare_exchange_weak(seen, first, std::memory_order_relaxed)) {
-    }
-    seen = highest_frame_.load(std::memory_order_relaxed);
-    while (last > seen && !highest_frame_.compare_exchange_weak(seen, last, std::memory_order_relaxed)) {
-    }
-}
-
 /// SLUB-10, 11, 70: the free list of a new slab; returns its first object.
 template <class Cpus>
 void* Slub<Cpus>::link_objects(Cache& cache, FrameIndex slab, std::uint32_t objects) {

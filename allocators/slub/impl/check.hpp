@@ -12,23 +12,9 @@
 namespace kmemlab {
 
 template <class Cpus>
-template <class Visit>
-void Slub<Cpus>::for_each_block(Visit&& visit) const {
-    const FrameIndex lowest = lowest_frame_.load(std::memory_order_relaxed);
-    if (lowest == no_frame) return;
-    const std::uint64_t end = std::uint64_t{highest_frame_.load(std::memory_order_relaxed)} + 1;
-    for (std::uint64_t i = lowest; i < end;) {
-        const PageState state = pages_[i].load_state();
-        const bool ours = state.kind == PageKind::slab || state.kind == PageKind::large;
-        if (ours && !visit(static_cast<FrameIndex>(i), state)) return;
-        i += ours ? Order{state.order}.pages() : 1;
-    }
-}
-
-template <class Cpus>
 std::vector<FrameIndex> Slub<Cpus>::slabs_of(const Cache& cache) const {
     std::vector<FrameIndex> slabs;
-    for_each_block([&](FrameIndex head, PageState state) {
+    frames_used_.for_each_block(pages_, [&](FrameIndex head, PageState state) {
         if (state.kind == PageKind::slab && pages_[head].owner == &cache) slabs.push_back(head);
         return true;
     });
@@ -43,7 +29,7 @@ class Slub<Cpus>::Audit {
 
     [[nodiscard]] MaybeViolation run() {
         check_list_of_caches();
-        slub_.for_each_block([&](FrameIndex head, PageState state) {
+        slub_.frames_used_.for_each_block(slub_.pages_, [&](FrameIndex head, PageState state) {
             note_block(head, state);
             return !found_;
         });
@@ -98,10 +84,7 @@ class Slub<Cpus>::Audit {
 
     /// G8.
     void check_pages() {
-        std::uint64_t pages = 0;
-        for (CpuId c{0}; c.value() < slub_.cpus_.count(); ++c) {
-            pages += slub_.cpu_states_[c].pages_taken - slub_.cpu_states_[c].pages_given;
-        }
+        const std::uint64_t pages = pages_held(slub_.cpu_states_);
         if (pages != pages_) broken("G8", "{} pages taken, {} in slabs and large blocks", pages, pages_);
     }
 

@@ -188,7 +188,7 @@ void Slub<Cpus>::debug_free(Cache& cache, FrameIndex slab, void* object, CpuId c
         path = debug_give(cache, slot, slab, object);
     }
     slot.count(SlubEvent::free_slowpath);
-    account(&CpuState::frees, cpu, path);
+    cpu_states_[cpu].count(&CpuWork::frees, path);
     if (path != Path::discard) return;
     slot.count(SlubEvent::free_slab);
     discard_slab(cache, slab, cpu);

@@ -104,7 +104,7 @@ void Slub<Cpus>::free_chain(Cache& cache, FrameIndex slab, Chain chain, CpuId cp
     const SlowSection section{*this, cache, slot, cpu};
     const Path path = slow_free(cache, slot, slab, chain, cpu);
     slot.count(SlubEvent::free_slowpath, chain.count);
-    account(&CpuState::frees, cpu, path, chain.count);
+    cpu_states_[cpu].count(&CpuWork::frees, path, chain.count);
 }
 
 /// SLUB-31..36: the objects go to their slab, and the slab to where it now belongs.

@@ -19,12 +19,12 @@ template <class Cpus>
 void* Slub<Cpus>::kmalloc_large(std::size_t size, Gfp gfp, CpuId cpu) {
     const std::optional<Pfn> pfn =
         size > kmalloc_max_size ? std::nullopt : source_.take(order_of(size), gfp | __GFP_COMP, cpu);
-    account(&CpuState::allocations, cpu, pfn ? Path::large : Path::failed);
+    cpu_states_[cpu].count(&CpuWork::allocations, pfn ? Path::large : Path::failed);
     if (!pfn) return nullptr;
     const Order order = order_of(size);
     cpu_states_[cpu].pages_taken += order.pages();
     const FrameIndex head = arena_.index(*pfn);
-    note_frame(head, order.pages());
+    frames_used_.note(head, order.pages());
     Page& page = pages_[head];
     page.owner = this;
     PageState state = page.load_state();
@@ -43,20 +43,8 @@ void Slub<Cpus>::free_large(FrameIndex head, CpuId cpu) {
     page.store_state(state);
     page.owner = nullptr;
     cpu_states_[cpu].pages_given += order.pages();
-    account(&CpuState::frees, cpu, Path::large);
+    cpu_states_[cpu].count(&CpuWork::frees, Path::large);
     source_.give(arena_.pfn_at(head), order, cpu);
-}
-
-/// Objects of a class that is a power of two lie on multiples of their size, blocks of pages too.
-template <class Cpus>
-void* Slub<Cpus>::allocate_aligned(const Request& request) {
-    if (request.size == 0) return zero_size_ptr();
-    if (request.size > kmalloc_max_size || request.align > kmalloc_max_size) {
-        account(&CpuState::allocations, request.cpu, Path::failed);
-        return nullptr;
-    }
-    const std::size_t size = std::bit_ceil(std::max(request.size, request.align));
-    return kmalloc(size, request.gfp, request.cpu);
 }
 
 template <class Cpus>
@@ -80,23 +68,6 @@ std::size_t Slub<Cpus>::kmalloc_size_roundup(std::size_t size) const {
 }
 
 template <class Cpus>
-void* Slub<Cpus>::krealloc(void* object, std::size_t size, Gfp gfp, CpuId cpu) {
-    if (size == 0) {
-        kfree(object, cpu);
-        return zero_size_ptr();
-    }
-    const std::size_t old_size = ksize(object);
-    if (old_size >= size) return object;
-    void* const larger = kmalloc(size, gfp, cpu);
-    if (larger == nullptr) return nullptr;
-    if (old_size > 0) {
-        std::memcpy(larger, object, old_size);
-        kfree(object, cpu);
-    }
-    return larger;
-}
-
-template <class Cpus>
 void Slub<Cpus>::drain(CpuId cpu) {
     for (const auto& cache : caches_) kmem_cache_shrink(*cache, cpu);
 }
@@ -117,19 +88,8 @@ void Slub<Cpus>::set_min_partial(Cache& cache, std::uint32_t slabs) {
 
 template <class Cpus>
 AllocatorStats Slub<Cpus>::stats() const {
-    AllocatorStats stats;
-    stats.metadata_bytes =
-        sizeof *this + cpu_states_.metadata_bytes() + caches_.capacity() * sizeof(caches_[0]);
-    std::uint64_t pages = 0;
-    for (CpuId c{0}; c.value() < cpus_.count(); ++c) {
-        const CpuState& state = cpu_states_[c];
-        pages += state.pages_taken - state.pages_given;
-        for (std::size_t path = 0; path < path_count; ++path) {
-            stats.allocations[path] += state.allocations[path];
-            stats.frees[path] += state.frees[path];
-        }
-    }
-    stats.held_bytes = pages * page_size;
+    AllocatorStats stats = sum_of(cpu_states_);
+    stats.metadata_bytes += sizeof *this + caches_.capacity() * sizeof(caches_[0]);
     constexpr auto fast = static_cast<std::size_t>(Path::fast);
     for (const auto& cache : caches_) {
         stats.allocations[fast] += cache->total(SlubEvent::alloc_fastpath);
