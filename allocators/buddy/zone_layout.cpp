@@ -10,6 +10,8 @@ namespace kmemlab {
 namespace {
 
 constexpr std::array<std::string_view, max_zones> zone_names{"DMA", "DMA32", "Normal", "HighMem", "Movable"};
+constexpr std::string_view accepted_layouts = "x86-64, single, or NAME:PAGES,...,NAME in ascending order";
+constexpr std::string_view accepted_ratios = "DMA/DMA32/NORMAL, e.g. 256/256/32";
 constexpr Pfn dma_end{std::uint64_t{16} << (20 - page_shift)};
 constexpr Pfn dma32_end{std::uint64_t{4} << (30 - page_shift)};
 
@@ -51,36 +53,74 @@ ZoneSpec zone_between(ZoneType type, const Arena& arena, Pfn low, Pfn high) {
                 std::clamp(high, arena.start(), arena.end()));
 }
 
-std::vector<ZoneSpec> custom_layout(std::string_view text, const Arena& arena) {
-    std::vector<ZoneSpec> zones;
-    Pfn start = arena.start();
+struct ZoneSize {
+    ZoneType type;
+    std::uint64_t pages;
+};
+constexpr std::uint64_t all_the_rest = ~std::uint64_t{0};
+
+/// "NAME:PAGES,...,NAME" in ascending order; nothing for another text.
+std::optional<std::vector<ZoneSize>> parse_custom_layout(std::string_view text) {
+    std::vector<ZoneSize> zones;
     const auto parts = split(text, ',');
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const auto fields = split(parts[i], ':');
         const auto type = zone_type(fields[0]);
         const bool last = i + 1 == parts.size();
-        std::uint64_t pages = arena.end() - start;
+        std::uint64_t pages = all_the_rest;
         if (!type || (!zones.empty() && *type <= zones.back().type) || fields.size() > 2 ||
             (fields.size() == 1 && !last) || (fields.size() == 2 && !parse_number(fields[1], pages))) {
-            throw UsageError::of(
-                "zone.layout={}: expected x86-64, single, or NAME:PAGES,...,NAME in ascending order", text);
+            return {};
         }
-        if (pages > arena.end() - start) {
+        zones.push_back({*type, pages});
+    }
+    return zones;
+}
+
+std::vector<ZoneSpec> custom_layout(std::string_view text, const Arena& arena) {
+    const auto sizes = parse_custom_layout(text);
+    if (!sizes) throw UsageError::of("zone.layout={}: expected {}", text, accepted_layouts);
+    std::vector<ZoneSpec> zones;
+    Pfn start = arena.start();
+    for (const ZoneSize& size : *sizes) {
+        const std::uint64_t rest = arena.end() - start;
+        const std::uint64_t pages = size.pages == all_the_rest ? rest : size.pages;
+        if (pages > rest) {
             throw UsageError::of("zone.layout={}: the zones hold more than the arena's {} pages", text,
                                  arena.frames());
         }
-        zones.push_back(zone(*type, start, start + pages));
+        zones.push_back(zone(size.type, start, start + pages));
         start += pages;
     }
     return zones;
 }
 
-Tunable text_tunable(std::string key, std::string help, std::string accepted, std::string& variable) {
-    auto set = [&variable](std::string_view text) {
+/// Missing ones are 0; nothing for a text of another form.
+std::optional<std::array<std::uint64_t, max_zones>> parse_ratios(std::string_view text) {
+    std::array<std::uint64_t, max_zones> ratios{};
+    const auto parts = split(text, '/');
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (i >= ratios.size() || !parse_number(parts[i], ratios[i])) return {};
+    }
+    return ratios;
+}
+
+/// A tunable that is a text of which `valid` is true.
+Tunable text_tunable(std::string key, std::string help, std::string_view accepted, std::string& variable,
+                     bool (*valid)(std::string_view)) {
+    auto set = [&variable, valid](std::string_view text) {
+        if (!valid(text)) return false;
         variable = std::string{text};
-        return !text.empty();
+        return true;
     };
-    return {std::move(key), std::move(help), std::move(accepted), set, [&variable] { return variable; }};
+    return {std::move(key), std::move(help), std::string{accepted}, set, [&variable] { return variable; }};
+}
+
+bool valid_layout(std::string_view text) {
+    return text == "x86-64" || text == "single" || parse_custom_layout(text).has_value();
+}
+bool valid_ratios(std::string_view text) {
+    return parse_ratios(text).has_value();
 }
 
 }  // namespace
@@ -92,11 +132,10 @@ std::string_view to_string(ZoneType type) {
 std::vector<Tunable> BuddyConfig::tunables() {
     constexpr std::uint64_t many = std::uint64_t{1} << 32;
     return {
-        text_tunable("zone.layout", "which zones there are", "x86-64, single, or NAME:PAGES,...,NAME",
-                     layout),
+        text_tunable("zone.layout", "which zones there are", accepted_layouts, layout, valid_layout),
         text_tunable("zone.lowmem_reserve_ratio",
-                     "pages above for each page kept from requests that could go higher",
-                     "DMA/DMA32/NORMAL, e.g. 256/256/32", lowmem_reserve_ratio),
+                     "pages above for each page kept from requests that could go higher", accepted_ratios,
+                     lowmem_reserve_ratio, valid_ratios),
         integer_tunable("zone.pageblock_order", "order of the blocks that have a migrate type",
                         pageblock_order, 1, max_order.value()),
         integer_tunable("zone.min_free_kbytes", "kilobytes kept free for urgent requests; 0: computed",
@@ -126,15 +165,9 @@ std::vector<ZoneSpec> zone_layout(const BuddyConfig& config, const Arena& arena)
 }
 
 std::array<std::uint64_t, max_zones> reserve_ratios(std::string_view text) {
-    std::array<std::uint64_t, max_zones> ratios{};
-    const auto parts = split(text, '/');
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        if (i >= ratios.size() || !parse_number(parts[i], ratios[i])) {
-            throw UsageError::of("zone.lowmem_reserve_ratio={}: expected DMA/DMA32/NORMAL, e.g. 256/256/32",
-                                 text);
-        }
-    }
-    return ratios;
+    const auto ratios = parse_ratios(text);
+    if (!ratios) throw UsageError::of("zone.lowmem_reserve_ratio={}: expected {}", text, accepted_ratios);
+    return *ratios;
 }
 
 }  // namespace kmemlab

@@ -143,18 +143,27 @@ template <class A>
                                             request.size, most_that_lag));
 }
 
+/// M1: what an allocator of `arena` bytes holds when it first says no, and what its user then has of it.
+[[nodiscard]] inline MaybeViolation too_early(std::size_t arena, std::uint64_t held, std::uint64_t had,
+                                              bool headers) {
+    if (held < arena / 16 * 14) return violation("M1", "null while {} of {} bytes are held", held, arena);
+    const std::uint64_t due = held * 5 / (headers ? 16 : 8);  // worst: SLAB's 96 bytes take 128
+    if (had < due) return violation("M1", "of {} bytes held only {} are with the user", held, had);
+    return {};
+}
+
 /// M4, M1, G9: fills all memory with blocks of one size, `count` of them, and empties it again.
 template <class A>
-[[nodiscard]] MaybeViolation fill_and_empty(A& allocator, User<A>& user, std::size_t size,
-                                            std::size_t to_be_had, std::size_t& count) {
+[[nodiscard]] MaybeViolation fill_and_empty(A& allocator, User<A>& user, std::size_t size, bool headers,
+                                            std::size_t& count) {
     const Balance before = Balance::of(allocator);
     const Request request{.size = size};
     while (user.allocate(request)) {
     }
     count = user.live();
-    if (user.live_bytes() < to_be_had) {
+    if (auto found = too_early(tight_arena, allocator.stats().held_bytes, user.live_bytes(), headers)) {
         return first_of(user.found(),
-                        violation("M1", "null when {} objects of {} bytes were out", count, size));
+                        violation("M1", "{} objects of {} bytes: {}", count, size, found->what));
     }
     const Balance full = Balance::of(allocator);
     if (user.allocate(request)) return violation("G9", "null, and memory at the next request");
@@ -170,16 +179,15 @@ template <class A>
 template <class S>
 [[nodiscard]] MaybeViolation fills_and_empties(const S& subject) {
     if (!subject.own_memory()) return {};
-    constexpr std::size_t most = (std::size_t{16} << 20) * 5 / 8;  // SLAB: 96 bytes take 128
-    const std::size_t to_be_had = subject.info.capabilities.headers ? most / 2 : most;
+    const bool headers = subject.info.capabilities.headers;
     const auto allocator = subject.make(tight());
     User user{*allocator, subject.info.capabilities};
     for (const std::size_t size : {96UL, 700UL, 4096UL, 8192UL, 40000UL, 300000UL}) {
         std::size_t first = 0;
         std::size_t again = 0;
-        if (auto found = fill_and_empty(*allocator, user, size, to_be_had, first)) return found;
+        if (auto found = fill_and_empty(*allocator, user, size, headers, first)) return found;
         if (size < 500) continue;  // many, and SLOB looks for each among all
-        if (auto found = fill_and_empty(*allocator, user, size, to_be_had, again)) return found;
+        if (auto found = fill_and_empty(*allocator, user, size, headers, again)) return found;
         if (again != first) {
             return violation("M4", "{} objects of {} bytes fit at first, then {}", first, size, again);
         }

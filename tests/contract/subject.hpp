@@ -32,8 +32,10 @@ inline std::vector<Setting> roomy() {
     return {{"machine.arena", "256M"}, {"machine.cpus", std::to_string(cpus_of_subjects)}};
 }
 /// Soon full.
+inline constexpr std::size_t tight_arena = std::size_t{16} << 20;
 inline std::vector<Setting> tight() {
-    return {{"machine.arena", "16M"}, {"machine.cpus", std::to_string(cpus_of_subjects)}};
+    return {{"machine.arena", std::to_string(tight_arena)},
+            {"machine.cpus", std::to_string(cpus_of_subjects)}};
 }
 
 template <Model M>

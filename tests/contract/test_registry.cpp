@@ -92,7 +92,7 @@ TEST_CASE("every tunable has a key of its own and refuses what is no value of it
             for (const std::string bad : {"-1", "1x", " 1", "0x10", "1.5", "18446744073709551616"}) {
                 INFO(bad);
                 const std::vector<Setting> settings{{t.key, bad}};
-                CHECK_THROWS_AS(make_allocator(name, settings), UsageError);
+                CHECK_THROWS_AS(tunables_of(name, settings), UsageError);  // when set, not when used
             }
         }
     }
