@@ -48,6 +48,15 @@ std::uint64_t SlabCacheCore::free_hits() const {
     return sum;
 }
 
+CacheTraffic SlabCacheCore::traffic() const {
+    CacheTraffic sum;
+    for (CpuId c{0}; c.value() < arrays.count(); ++c) {
+        sum.refills += arrays[c].alloc_misses;
+        sum.flushes += arrays[c].free_misses;
+    }
+    return sum;
+}
+
 std::size_t SlabCacheCore::metadata_bytes() const {
     const bool name_on_heap = name.capacity() > std::string{}.capacity();
     const std::size_t entries = std::size_t{geometry.limit} * arrays.count() + node.shared.limit;

@@ -81,6 +81,7 @@ struct SlabCacheCore {
     [[nodiscard]] std::uint64_t live() const;
     [[nodiscard]] std::uint64_t alloc_hits() const;
     [[nodiscard]] std::uint64_t free_hits() const;
+    [[nodiscard]] CacheTraffic traffic() const;
     [[nodiscard]] std::size_t metadata_bytes() const;
 
     /// Number of the object that begins `offset` bytes behind the first: offset / size, exact for multiples

@@ -42,6 +42,11 @@ std::uint64_t SlubCacheCore::live() const {
            total(SlubEvent::free_fastpath) - total(SlubEvent::free_slowpath);
 }
 
+CacheTraffic SlubCacheCore::traffic() const {
+    return {.refills = total(SlubEvent::alloc_slowpath),
+            .flushes = total(SlubEvent::cpu_partial_drain) + total(SlubEvent::cpuslab_flush)};
+}
+
 std::size_t SlubCacheCore::metadata_bytes() const {
     const bool name_on_heap = name.capacity() > std::string{}.capacity();
     return sizeof *this + slots.metadata_bytes() + (name_on_heap ? name.capacity() + 1 : 0) +

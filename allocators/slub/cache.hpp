@@ -98,6 +98,7 @@ struct SlubCacheCore {
     [[nodiscard]] std::uint64_t total(SlubEvent event) const;
     /// Objects handed out and not yet given back.
     [[nodiscard]] std::uint64_t live() const;
+    [[nodiscard]] CacheTraffic traffic() const;
     [[nodiscard]] std::size_t metadata_bytes() const;
 
     PerCpu<CpuSlot> slots;

@@ -32,5 +32,6 @@ struct Command {
 [[nodiscard]] std::vector<Command> add_trace(CLI::App& program);
 [[nodiscard]] Command add_replay(CLI::App& program);
 [[nodiscard]] Command add_peers(CLI::App& program);
+[[nodiscard]] Command add_scale(CLI::App& program);
 
 }  // namespace kmemlab::cli

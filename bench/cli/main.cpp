@@ -21,6 +21,7 @@ Examples:
   kmemlab trace info recording.trace.zst
   kmemlab replay recording.trace.zst --allocator slub,malloc,buddy --json result.json
   kmemlab peers --json peers.json
+  kmemlab scale --json scale.json
 Each command explains itself: kmemlab COMMAND --help)";
 
 /// One line of whatever was thrown, since some libraries explain at length.
@@ -58,6 +59,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_list(program));
     commands.push_back(add_replay(program));
     commands.push_back(add_peers(program));
+    commands.push_back(add_scale(program));
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -68,7 +70,7 @@ int run(int argc, char** argv) {
     for (const Command& command : commands) {
         if (command.app->parsed()) return command.run(invocation);
     }
-    return complain("expected a command: list, trace info, trace pack, replay, peers (see --help)");
+    return complain("expected a command: list, trace info, trace pack, replay, peers, scale (see --help)");
 }
 
 }  // namespace
