@@ -1,7 +1,7 @@
 """Result files to data frames.
 
-A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab peers --json`, or of any
-Google Benchmark program; docs/results.md describes all three. What is wrong with a file is said by an InputError
+A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab scale --json` (`scale`), of
+`kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
 of one line that names the file and what was expected; nothing is guessed and nothing left out silently.
 
 Every frame of replays has the columns `trace`, `layer` ("objects" or "pages"), `allocator` (the registry's name)
@@ -19,6 +19,8 @@ ORDERS = 11
 PERCENTILES = ("p50", "p90", "p99", "p99_9", "p99_99", "max")
 MEMORY = ("requested_bytes", "handed_out_bytes", "held_bytes", "metadata_bytes")
 PER_ORDER = ("free_blocks", "extfrag_index", "unusable_index")
+SCALE_COUNTS = ("operations", "failures", "fast_allocations", "fast_frees", "refills", "flushes", "shared_batches",
+                "allocation_node_locks", "free_node_locks", "zone_locks", "remote_frees")
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 MICRO_SUFFIXES = re.compile(r"/(iterations|repeats|min_time|min_warmup_time|process_time|real_time|manual_time"
                             r"|threads)(:[^/]*)?(?=/|$)")
@@ -30,7 +32,7 @@ class InputError(Exception):
 
 @dataclass
 class Source:
-    """One file that was read: `kind` is replay, peers or micro; `label` tells it from the other files."""
+    """One file that was read: `kind` is replay, scale, peers or micro; `label` tells it from the other files."""
     path: str
     label: str
     kind: str
@@ -53,10 +55,11 @@ class Results:
     orders: pd.DataFrame = None      # operation (index), time_s, order and the three of PER_ORDER
     peers: pd.DataFrame = None       # work, size, allocator, label, repetition, ns
     micro: pd.DataFrame = None       # the same; size is the argument that varies
+    scale: pd.DataFrame = None       # pattern, allocator, label, cpus, size, violation and the counts of SCALE_COUNTS
 
     def of_trace(self, trace):
         """The same results with the replays of one trace only."""
-        frames = {name: frame if name in ("peers", "micro") or frame.empty else frame[frame.trace == trace]
+        frames = {name: frame if name in ("peers", "micro", "scale") or frame.empty else frame[frame.trace == trace]
                   for name, frame in vars(self).items() if isinstance(frame, pd.DataFrame)}
         return Results(sources=self.sources, **frames)
 
@@ -179,6 +182,17 @@ def add_replay(rows, source, node, shared):
         add_allocator(rows, where, entry)
 
 
+def add_scale(rows, source, node, shared):
+    """The member `scale` of a file."""
+    size = node.at("size").number()
+    for row in node.at("rows").items():
+        allocator = row.at("allocator").text()
+        rows["scale"].append({"pattern": row.at("pattern").text(), "allocator": allocator,
+                              "label": f"{allocator} ({source.label})" if shared else allocator,
+                              "cpus": row.at("cpus").number(), "size": size, "violation": row.at("violation").value,
+                              **{name: row.at(name).number() for name in SCALE_COUNTS}})
+
+
 def split_name(name):
     """(work, size, allocator) of a row's name: WORK/SIZE/ALLOCATOR in any order of the parts.
 
@@ -220,9 +234,11 @@ def add_benchmarks(rows, source, node, shared):
 def kind_of(node):
     if node.at("replay").value is not None:
         return "replay"
+    if node.at("scale").value is not None:
+        return "scale"
     rows = [row.at("name").text() for row in node.at("benchmarks").items()]
     if not rows:
-        node.at("benchmarks").fail("at least one row or a member `replay`")
+        node.at("benchmarks").fail("at least one row or a member `replay` or `scale`")
     return "peers" if node.at("peers").value is not None or any(name.endswith("/floor") for name in rows) else "micro"
 
 
@@ -255,6 +271,8 @@ def load(paths):
         shared = names.count(name) > 1
         if source.kind == "replay":
             add_replay(rows, source, node.at("replay"), shared)
+        elif source.kind == "scale":
+            add_scale(rows, source, node.at("scale"), shared)
         else:
             add_benchmarks(rows, source, node.at("benchmarks"), shared)
     return Results(sources=sources, **{name: pd.DataFrame(rows[name]) for name in frames})

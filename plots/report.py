@@ -70,17 +70,19 @@ def section(results, trace, number, paths):
 
 
 def extras(results, paths):
-    """Sections of peers and of micro benchmarks."""
+    """Sections of what is not of one trace: a figure each, what it says in words, and a table."""
+    notes = [note for source in results.sources for note in source.notes]
+    contents = {"scale": ("From 1 to 256 CPUs", summary.scale_statements, tables.scale),
+                "peers": ("Pairs against other allocators", lambda frame: summary.peers_statements(frame, notes), tables.pairs),
+                "micro": ("Micro benchmarks", None, None)}
     found = []
-    for name, title in (("peers", "Pairs against other allocators"), ("micro", "Micro benchmarks")):
+    for name, (title, statements, table) in contents.items():
         drawn = picture(FIGURES[name], results, "", 0, paths)
         if drawn:
             frame = FIGURES[name].frame(results)
-            notes = [note for source in results.sources for note in source.notes]
-            said = summary.peers_statements(frame, notes) if name == "peers" else []
+            said = statements(frame) if statements else []
             found.append({"name": name, "title": title, "pictures": [drawn], "statements": said,
-                          "summary": summary.most_telling(said),
-                          "tables": [tables.pairs(frame)] if name == "peers" else []})
+                          "summary": summary.most_telling(said), "tables": [table(frame)] if table else []})
     return found
 
 

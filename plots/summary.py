@@ -222,6 +222,37 @@ def peers_statements(data, notes=()):
     return said + [Statement("fact", note) for note in notes]
 
 
+def scale_statements(data):
+    """Statements about `kmemlab scale`; its counts are exact, so what differs does so in every run."""
+    said = []
+    for pattern, rows in data.groupby("pattern", sort=False) if len(data) else ():
+        rows = rows[rows.cpus == rows.cpus.max()]
+        said += lock_statements(f"{pattern}, {units.count_text(rows.cpus.max())} CPUs", rows)
+    broken = data[data.violation.notna()] if len(data) else data
+    said += [Statement("warning", f"{row.label}, {row.pattern} on {units.count_text(row.cpus)} CPUs, broke a law: {row.violation}. "
+                                  "Its counts mean nothing until that is mended.") for row in broken.itertuples()]
+    failed = data[data.failures > 0] if len(data) else data
+    said += [Statement("warning", f"{label}: allocations failed; its counts are those of a machine that is too small.")
+             for label in dict.fromkeys(failed.label)]
+    return said
+
+
+def lock_statements(where, rows):
+    """Whose frees take a lock of the node most often, if they differ, and who meets others at what CPUs share."""
+    said = []
+    locks = (1000 * rows.free_node_locks / rows.operations).set_axis(rows.label).sort_values(ascending=False)
+    if len(locks) > 1 and locks.iloc[0] > locks.iloc[1]:
+        rest = listed(f"{label} ({units.significant(rate)})" for label, rate in locks.iloc[1:].items())
+        said.append(Statement("fact", f"{where}: frees take a lock of the node most often with {locks.index[0]} "
+                                      f"({units.significant(locks.iloc[0])} times in 1000 operations), less with {rest}."))
+    sharing = rows[rows.shared_batches > 0]
+    if len(sharing):
+        seen = listed(f"{units.significant(row.operations / row.shared_batches)} operations with {row.label}"
+                      for row in sharing.itertuples())
+        said.append(Statement("fact", f"{where}: one batch of objects goes through what CPUs share (array, barn) in {seen}."))
+    return said
+
+
 TELLING_PAIRS = ("pair/64:", "pair/4096:")  # an object of usual size, and a page
 
 

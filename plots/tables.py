@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from plots import units
-from plots.load import MEMORY, PERCENTILES, PER_ORDER
+from plots.load import MEMORY, PERCENTILES, PER_ORDER, SCALE_COUNTS
 
 
 @dataclass
@@ -106,6 +106,16 @@ def pairs(data):
                      units.ratio_text(group.ratio.median())])
     return Table("Cost of a pair of one allocation and one free",
                  ["work/size", "allocator", "repetitions", "median", "fastest", "slowest", "times the floor"], rows)
+
+
+def scale(data):
+    """Counts of `kmemlab scale` per 1000 operations: one row per pattern and allocator, on most CPUs."""
+    rows = []
+    for row in data[data.cpus == data.groupby(["pattern", "label"]).cpus.transform("max")].to_dict("records"):
+        rows.append([row["pattern"], row["label"], units.count_text(row["cpus"]),
+                     *(units.significant(1000 * row[name] / row["operations"]) for name in SCALE_COUNTS[2:])])
+    return Table("Counts per 1000 operations, on the largest number of CPUs",
+                 ["pattern", "allocator", "CPUs", *(name.replace("_", " ") for name in SCALE_COUNTS[2:])], rows)
 
 
 def flat_context(context):

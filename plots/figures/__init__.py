@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from plots.figures import benchmarks, free_memory, latency, memory, paths, throughput
+from plots.figures import benchmarks, free_memory, latency, memory, paths, scale, throughput
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,5 @@ FIGURES = {figure.name: figure for figure in (
            benchmarks.peers_frame, benchmarks.draw_peers, of_trace=False),
     Figure("micro", "Micro benchmarks", benchmarks.MICRO_CAPTION,
            benchmarks.micro_frame, benchmarks.draw_micro, of_trace=False),
+    Figure("scale", "Counts over the number of CPUs", scale.CAPTION, scale.frame, scale.draw, of_trace=False),
 )}

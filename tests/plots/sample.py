@@ -1,4 +1,4 @@
-"""The golden sample and ways to change it. The sample is synthetic, small and complete; its numbers mean nothing."""
+"""The golden sample and ways to change it. The sample is small and complete; its numbers, but for the counts of scale, are synthetic."""
 
 import copy
 import json
@@ -6,13 +6,17 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "sample"
-REPLAY, PEERS, MICRO = (str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro"))
-ALL = [REPLAY, PEERS, MICRO]
+REPLAY, PEERS, MICRO, SCALE = (str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale"))
+ALL = [REPLAY, PEERS, MICRO, SCALE]
 
 
 def replay():
     """The replay as a dict that may be changed."""
     return json.loads(Path(REPLAY).read_text())
+
+
+def scale():
+    return json.loads(Path(SCALE).read_text())
 
 
 def allocator(document, name):

@@ -41,7 +41,7 @@ class Command(unittest.TestCase):
     def test_list_names_every_figure(self):
         status, out, _ = run("list")
         self.assertEqual(status, 0)
-        self.assertEqual(len(out.splitlines()), 9)
+        self.assertEqual(len(out.splitlines()), 10)
 
     def test_report_draw_and_data_are_written_and_nothing_else(self):
         small = sample.write(self.folder, sample.small_replay())
@@ -75,6 +75,12 @@ class Command(unittest.TestCase):
                 path = sample.write(self.folder, document)
                 self.refused("report", path, "-o", self.folder / "x.html",
                              naming=[path, f"replay.allocators[1].{member}", "expected", "found nothing"])
+
+    def test_a_missing_count_of_scale_is_named_with_its_place(self):
+        document = sample.scale()
+        del document["scale"]["rows"][3]["refills"]
+        path = sample.write(self.folder, document)
+        self.refused("report", path, "-o", self.folder / "x.html", naming=[path, "scale.rows[3].refills", "expected a number"])
 
     def test_lists_of_unequal_length_and_wrong_types_are_named(self):
         def shorten(entry):

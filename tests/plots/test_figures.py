@@ -70,7 +70,7 @@ class Figures(unittest.TestCase):
 
     def test_an_allocator_has_its_colour_in_every_figure(self):
         for name, title in (("latency", "kmalloc"), ("throughput", "objects layer"), ("path_cost", "objects layer"),
-                            ("peers", "pair/64"), ("micro", "pair")):
+                            ("peers", "pair/64"), ("micro", "pair"), ("scale", "prodcons")):
             with self.subTest(name):
                 _, figure = self.drawn(name)
                 found = lines_of(panel(figure, title), "slub")
@@ -131,6 +131,25 @@ class Figures(unittest.TestCase):
     def test_an_allocator_without_pages_below_has_no_panel_of_free_blocks(self):
         frame, _ = self.drawn("free_blocks")
         self.assertEqual(set(frame.label), {"slub", "buddy"})
+
+    def test_scale_lines_are_the_counts_of_the_file_per_thousand_operations(self):
+        _, figure = self.drawn("scale")
+        rows = sample.scale()["scale"]["rows"]
+        column = {axis.get_title(loc="left"): i for i, axis in enumerate(figure.axes[:3])}
+        kinds = (("fast_allocations", "fast_frees"), ("refills",), ("flushes",), ("allocation_node_locks",), ("free_node_locks",))
+        self.assertEqual(list(column), ["local", "prodcons", "pingpong"])
+        for row, names in enumerate(kinds):
+            for pattern, place in column.items():
+                line, = lines_of(figure.axes[3 * row + place], "slub")
+                mine = [each for each in rows if (each["pattern"], each["allocator"]) == (pattern, "slub")]
+                self.assertEqual(list(line.get_xdata()), [each["cpus"] for each in mine])
+                np.testing.assert_allclose(line.get_ydata(), [1000 * sum(each[name] for name in names) / each["operations"]
+                                                              for each in mine])
+
+    def test_scale_shows_the_remote_frees_of_the_pattern_beside_the_locks_of_frees(self):
+        _, figure = self.drawn("scale")
+        line, = lines_of(figure.axes[3 * 4 + 1], "remote frees")
+        self.assertEqual(list(line.get_ydata()), [0, 500, 500])
 
     def test_path_bars_have_the_lengths_of_the_shares_and_sum_to_one(self):
         frame, figure = self.drawn("paths")

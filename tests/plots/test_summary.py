@@ -113,6 +113,24 @@ class Facts(unittest.TestCase):
         said = next(each.text for each in statements(sample.replay()) if each.text.startswith("Fragmentation"))
         self.assertIn(f"{lists[9][-1] / 10:.1f}\u00a0% with buddy", said)
 
+    def test_whose_frees_take_locks_most_often_is_told_by_exact_counts(self):
+        rows = [row for row in sample.scale()["scale"]["rows"] if (row["pattern"], row["cpus"]) == ("prodcons", 8)]
+        rates = sorted(((1000 * row["free_node_locks"] / row["operations"], row["allocator"]) for row in rows), reverse=True)
+        said = [each.text for each in summary.scale_statements(load([sample.SCALE]).scale)]
+        self.assertIn(f"prodcons, 8 CPUs: frees take a lock of the node most often with {rates[0][1]} "
+                      f"({rates[0][0]:.3g} times in 1000 operations), less with {rates[1][1]} (", said[2])
+
+    def test_nobody_is_named_first_where_locks_are_taken_equally_often(self):
+        frame = load([sample.SCALE]).scale.assign(free_node_locks=0)
+        self.assertFalse(any("most often" in each.text for each in summary.scale_statements(frame)))
+
+    def test_a_broken_law_and_failures_of_scale_are_warnings(self):
+        document = sample.scale()
+        document["scale"]["rows"][0].update(violation="U3: lost", failures=2)
+        with sample.scratch() as folder:
+            said = summary.scale_statements(load([sample.write(folder, document)]).scale)
+        self.assertEqual(len([each for each in said if each.kind == "warning"]), 2)
+
     def test_costly_requests_that_failed_are_counted_where_operations_name_their_order(self):
         document = sample.replay()
         rows = sample.allocator(document, "buddy")["latency_by_path"]
