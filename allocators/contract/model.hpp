@@ -53,4 +53,7 @@ concept Model = Allocator<M> && std::default_initializable<typename M::Config> &
     { config.tunables() } -> std::same_as<std::vector<Tunable>>;
 } &&(M::info.capabilities.object_caches == ObjectCaches<M>)&&(M::info.capabilities.pages == PageSource<M>);
 
+template <Model... Ms>
+struct ModelList {};
+
 }  // namespace kmemlab

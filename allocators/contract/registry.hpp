@@ -1,6 +1,6 @@
 /// The registry: one line per model in `Models`. Everything that runs over all allocators (conformance,
-/// replay, benchmarks, fuzzing, the command line) is written once over this list. A model of your own
-/// joins by its line.
+/// replay, benchmarks, fuzzing, the command line) is written once over this list. Models of your own, in a
+/// header outside this tree, join by KMEMLAB_OWN_MODELS (docs/adding-an-allocator.md).
 #pragma once
 
 #include <span>
@@ -12,12 +12,21 @@
 #include "allocators/contract/libc_malloc.hpp"
 #include "allocators/contract/models.hpp"
 
+#ifdef KMEMLAB_OWN_MODELS
+#include KMEMLAB_OWN_MODELS
+#else
+namespace kmemlab {
+using OwnModels = ModelList<>;
+}
+#endif
+
 namespace kmemlab {
 
-template <Model... Ms>
-struct ModelList {};
+template <Model... Ms, Model... More>
+ModelList<Ms..., More...> joined(ModelList<Ms...>, ModelList<More...>);
 
-using Models = ModelList<SlubModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>;
+using Models =
+    decltype(joined(ModelList<SlubModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>{}, OwnModels{}));
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

@@ -1,23 +1,23 @@
-/// The example of docs/adding-an-allocator.md, cut out of the page.
+/// The example of docs/adding-an-allocator.md, cut out of the page and joined as the page says.
 #include <catch2/catch.hpp>
 
-#include "allocators/contract/any_allocator.hpp"
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "allocators/contract/registry.hpp"
-#include "bench/replay/object_target.hpp"
-#include "bench/replay/target_session.hpp"
-#include "example/shelves.hpp"
+#include "bench/replay/replay.hpp"
+#include "bench/replay/report.hpp"
 #include "tests/contract/allocator_laws.hpp"
 
 using namespace kmemlab;
-using namespace kmemlab::replay;
 
-TEST_CASE("the page's allocator is one line in a list of models") {
-    std::string names;
-    for_each_model([&]<class M>() { names += std::string{M::info.name} + " "; },
-                   ModelList<LibcMalloc, Shelves>{});
-    CHECK(names == "malloc shelves ");
-    AnyAllocator erased =
-        AnyAllocator::of<Shelves>(configure<Shelves>(std::vector<Setting>{{"machine.arena", "1M"}}));
+TEST_CASE("the page's allocator is one of the registry") {
+    const std::vector<std::string> names = model_names();
+    CHECK(names.back() == "shelves");
+    const std::vector<Setting> small{{"machine.arena", "1M"}};
+    AnyAllocator erased = make_allocator("shelves", small);
     CHECK(erased.allocate({.size = 100}) != nullptr);
     CHECK(erased.allocate({.size = std::size_t{1} << 20}) == nullptr);
     CHECK_FALSE(erased.find_violation());
@@ -36,16 +36,31 @@ TEST_CASE("the page's allocator keeps the laws of the contract") {
     CHECK(test::text(test::repeats_itself(subject)) == "");
 }
 
-TEST_CASE("the page's allocator serves a recorded kernel and breaks no law") {
-    const trace::Trace trace = trace::read_trace("bench/traces/make-j2.trace.zst");
-    const Workload work = workload_of(trace, trace::Layer::objects);
-    TargetSession<ObjectTarget<Shelves>> session{{}, work};
-    const Observation seen = session.observe({});
+TEST_CASE("the page's allocator serves a recorded kernel and stands in the report") {
+    const std::string file = "bench/traces/make-j2.trace.zst";
+    const trace::Trace trace = trace::read_trace(file);
+    replay::Options options;
+    options.allocators = {"shelves", "malloc"};
+    options.repetitions = 2;
+    const replay::Result result = replay::replay(trace, options);
+    const replay::Observation& seen = result.allocators.front().observed;
     CHECK(seen.violation.value_or("") == "");
     CHECK(seen.failures == 0);
     CHECK(seen.checks > 10);
     CHECK(seen.allocations[static_cast<std::size_t>(Path::fast)] > 1000);
     CHECK(seen.allocations[static_cast<std::size_t>(Path::new_slab)] > 1000);
+
+    const auto folder = std::filesystem::temp_directory_path() / "kmemlab-test-docs";
+    std::filesystem::create_directories(folder);
+    const std::string json = (folder / "shelves.json").string();
+    const std::string html = (folder / "report.html").string();
+    std::ofstream{json} << replay::to_json(result, trace, file, "test").dump();
+    const std::string draw = "/usr/bin/python3 -B -m plots report " + json + " -o " + html;
+    REQUIRE(std::system(draw.c_str()) == 0);  // NOLINT(concurrency-mt-unsafe): the test has one thread
+    std::ifstream report{html};
+    const std::string text{std::istreambuf_iterator<char>{report}, {}};
+    CHECK_THAT(text, Catch::Contains("shelves") && Catch::Contains("</html>"));
+    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("the page's allocator names a head that was overwritten") {
