@@ -13,6 +13,43 @@ namespace {
 
 constexpr std::array<std::string_view, migrate_types> type_names{"Unmovable", "Movable", "Reclaimable",
                                                                  "HighAtomic"};
+/// Node counters of 6.1 before and after those of slab pages; nothing here changes them.
+constexpr std::array<std::string_view, 5> first_node_counters{
+    "nr_inactive_anon", "nr_active_anon", "nr_inactive_file", "nr_active_file", "nr_unevictable"};
+constexpr std::array<std::string_view, 34> more_node_counters{"nr_isolated_anon",
+                                                              "nr_isolated_file",
+                                                              "workingset_nodes",
+                                                              "workingset_refault_anon",
+                                                              "workingset_refault_file",
+                                                              "workingset_activate_anon",
+                                                              "workingset_activate_file",
+                                                              "workingset_restore_anon",
+                                                              "workingset_restore_file",
+                                                              "workingset_nodereclaim",
+                                                              "nr_anon_pages",
+                                                              "nr_mapped",
+                                                              "nr_file_pages",
+                                                              "nr_dirty",
+                                                              "nr_writeback",
+                                                              "nr_writeback_temp",
+                                                              "nr_shmem",
+                                                              "nr_shmem_hugepages",
+                                                              "nr_shmem_pmdmapped",
+                                                              "nr_file_hugepages",
+                                                              "nr_file_pmdmapped",
+                                                              "nr_anon_transparent_hugepages",
+                                                              "nr_vmscan_write",
+                                                              "nr_vmscan_immediate_reclaim",
+                                                              "nr_dirtied",
+                                                              "nr_written",
+                                                              "nr_throttled_written",
+                                                              "nr_kernel_misc_reclaimable",
+                                                              "nr_foll_pin_acquired",
+                                                              "nr_foll_pin_released",
+                                                              "nr_kernel_stack",
+                                                              "nr_page_table_pages",
+                                                              "nr_sec_page_table_pages",
+                                                              "nr_swapcached"};
 /// Zone counters of 6.1 that nothing here changes.
 constexpr std::array<std::string_view, 10> idle_counters{"nr_zone_inactive_anon",
                                                          "nr_zone_active_anon",
@@ -96,16 +133,35 @@ void print_pagesets(const Zone<Cpus>& zone, unsigned cpus, Out out) {
     }
 }
 
+std::uint64_t slab_pages(const Arena& arena) {
+    std::uint64_t pages = 0;
+    for (FrameIndex frame = 0; frame < arena.frames(); ++frame) {
+        const PageState state = arena.page_at(frame).load_state();
+        if (state.kind == PageKind::slab) pages += Order{state.order}.pages();
+    }
+    return pages;
+}
+
+/// Slabs all count as unreclaimable: only the object layer knows which caches are not.
+void print_node_counters(const Arena& arena, Out out) {
+    const auto print = [&](std::string_view name, std::uint64_t value) {
+        fmt::format_to(out, "\n      {:<12} {}", name, value);
+    };
+    fmt::format_to(out, "\n  per-node stats");
+    for (const auto name : first_node_counters) print(name, 0);
+    print("nr_slab_reclaimable", 0);
+    print("nr_slab_unreclaimable", slab_pages(arena));
+    for (const auto name : more_node_counters) print(name, 0);
+}
+
 template <class Cpus>
-std::string zoneinfo(const Buddy<Cpus>& buddy) {
+std::string zoneinfo(const Buddy<Cpus>& buddy, const Arena& arena) {
     std::string text;
     const Out out{text};
     bool first = true;
     for (const auto& zone : buddy.zones()) {
         text += head(zone->type());
-        if (zone->populated() && std::exchange(first, false)) {
-            fmt::format_to(out, "\n  per-node stats\n      {:<12} {}", "nr_slab_unreclaimable", 0);
-        }
+        if (zone->populated() && std::exchange(first, false)) print_node_counters(arena, out);
         const auto& marks = zone->settings().marks;
         const auto free = static_cast<std::uint64_t>(std::max<std::int64_t>(zone->free_pages(), 0));
         const std::uint64_t boost = zone->boost();
@@ -155,7 +211,7 @@ template <class Cpus>
 std::vector<Text> Buddy<Cpus>::snapshot() const {
     return {{"buddyinfo", buddyinfo(*this)},
             {"pagetypeinfo", pagetypeinfo(*this, arena_)},
-            {"zoneinfo", zoneinfo(*this)},
+            {"zoneinfo", zoneinfo(*this, arena_)},
             {"extfrag_index", index_text(*this, extfrag_index, 2)},
             {"unusable_index", index_text(*this, unusable_index, 1)}};
 }

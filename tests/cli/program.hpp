@@ -1,69 +1,19 @@
-/// Runs the program as a user does, and keeps what it says.
+/// The program under test, run as a user runs it.
 #pragma once
 
-#include <sys/wait.h>
-
-#include <array>
-#include <catch2/catch.hpp>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
+
+#include "tests/support/shell.hpp"
 
 namespace kmemlab::cli_test {
 
-/// A folder that is gone with the test.
-class ScratchFolder {
-  public:
-    ScratchFolder() {
-        std::string name = (std::filesystem::temp_directory_path() / "kmemlab-cli-XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~ScratchFolder() { std::filesystem::remove_all(path_); }
-    ScratchFolder(const ScratchFolder&) = delete;
-    ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-    [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-    [[nodiscard]] std::string with(const std::string& name, const std::string& content) const {
-        std::ofstream{file(name)} << content;
-        return file(name);
-    }
-
-  private:
-    std::filesystem::path path_;
-};
-
-[[nodiscard]] inline std::string content(const std::string& name) {
-    std::ostringstream text;
-    text << std::ifstream{name}.rdbuf();
-    return text.str();
-}
-
-struct Outcome {
-    int status = -1;
-    std::string out;
-    std::string err;
-};
+using test::content;
+using test::Outcome;
+using test::ScratchFolder;
 
 /// `arguments` are a shell's, and may redirect.
 [[nodiscard]] inline Outcome run_kmemlab(const std::string& arguments) {
-    const ScratchFolder folder;
-    const std::string command =
-        std::string{"{ "} + KMEMLAB_PROGRAM + " " + arguments + "; } 2>" + folder.file("err");
-    Outcome outcome;
-    FILE* pipe = popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    std::array<char, 4096> buffer;
-    for (std::size_t n = 0; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-        outcome.out.append(buffer.data(), n);
-    }
-    const int result = pclose(pipe);
-    outcome.status = WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
-    outcome.err = content(folder.file("err"));
-    return outcome;
+    return test::run_shell(std::string{KMEMLAB_PROGRAM} + " " + arguments);
 }
 
 /// A few events as ftrace prints them: objects and pages on two CPUs.

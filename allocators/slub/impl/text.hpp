@@ -117,6 +117,11 @@ std::vector<Text> Slub<Cpus>::attributes(const Cache& cache) const {
     add("poison", flag(CacheFlags::poison));
     add("store_user", flag(CacheFlags::store_user));
     add("trace", flag(CacheFlags::trace));
+    // The kernel names the function; who prints this has no symbols.
+    add("ctor", cache.constructor == nullptr
+                    ? ""
+                    : fmt::format("{:#x}", reinterpret_cast<std::uintptr_t>(cache.constructor)));
+    add("usersize", cache.kmalloc ? g.object_size : 0);  // the part that user space may be copied to and from
     return texts;
 }
 
