@@ -6,6 +6,7 @@
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/model.hpp"
 #include "allocators/machine/machine_config.hpp"
+#include "allocators/sheaves/sheaves.hpp"
 #include "allocators/slab/slab.hpp"
 #include "allocators/slob/slob.hpp"
 #include "allocators/slub/slub.hpp"
@@ -169,6 +170,14 @@ inline constexpr ModelInfo slub_info{
                      .object_caches = true},
 };
 using SlubModel = ObjectsModel<Slub<OwnedCpus>, SlubConfig, slub_info>;
+
+inline constexpr ModelInfo sheaves_info{
+    .name = "slub-sheaves",
+    .follows = "Linux 7.0",
+    .what = "slub with arrays of free objects per CPU and node in the place of CPU slabs, over buddy",
+    .capabilities = slub_info.capabilities,
+};
+using SheavesModel = ObjectsModel<Sheaves<OwnedCpus>, SheavesConfig, sheaves_info>;
 
 inline constexpr ModelInfo slab_info{
     .name = "slab",

@@ -25,8 +25,8 @@ namespace kmemlab {
 template <Model... Ms, Model... More>
 ModelList<Ms..., More...> joined(ModelList<Ms...>, ModelList<More...>);
 
-using Models =
-    decltype(joined(ModelList<SlubModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>{}, OwnModels{}));
+using Models = decltype(joined(
+    ModelList<SlubModel, SheavesModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>{}, OwnModels{}));
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

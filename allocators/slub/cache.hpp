@@ -118,6 +118,8 @@ struct SlubCacheCore {
     std::uint32_t most_empty = 0;  ///< the largest min_partial it ever had: bounds empty slabs kept (U3)
     std::vector<std::uint32_t> random_order;  ///< SLUB-70; empty: ascending
     std::atomic<std::uint64_t> random_draws{0};
+    /// A layer above keeps free objects per CPU: a free here comes from there, and is no operation.
+    bool fronted = false;
     /// Debugging found misuse here: lists cut by it may have lost objects, so counts are not judged any more.
     bool damaged = false;
 
@@ -157,9 +159,13 @@ inline void set_free_pointer(const SlubCacheCore& cache, void* object, const voi
     std::memcpy(at, &value, sizeof value);
 }
 
+/// A layer above may derive its own from it (Slub's constructor).
 template <class Cpus>
 struct SlubCache : SlubCacheCore {
     using SlubCacheCore::SlubCacheCore;
+    virtual ~SlubCache() = default;
+    SlubCache(const SlubCache&) = delete;
+    SlubCache& operator=(const SlubCache&) = delete;
     typename Cpus::Lock lock;
 };
 

@@ -5,6 +5,7 @@
 #include "allocators/slub/impl/create.hpp"
 #include "allocators/slub/impl/debug.hpp"
 #include "allocators/slub/impl/free.hpp"
+#include "allocators/slub/impl/hand_out.hpp"
 #include "allocators/slub/impl/kmalloc.hpp"
 #include "allocators/slub/impl/lists.hpp"
 #include "allocators/slub/impl/text.hpp"

@@ -51,9 +51,13 @@ class Slub {
   public:
     using Cache = SlubCache<Cpus>;
 
+    /// What makes the objects for caches: of the name and layout given.
+    using CacheMaker = std::function<std::unique_ptr<Cache>(const std::string&, const Geometry&)>;
+
     /// Makes the kmalloc caches; takes no page. Throws UsageError if `config` cannot be. All references must
-    /// outlive it. The only object allocator over the arena of `pages`.
-    Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, MisuseLog& misuse);
+    /// outlive it. The only object allocator over the arena of `pages`. A layer above may have its own caches
+    /// made by `maker`.
+    Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, MisuseLog& misuse, CacheMaker maker = {});
     ~Slub();
     Slub(const Slub&) = delete;
     Slub& operator=(const Slub&) = delete;
@@ -156,6 +160,29 @@ class Slub {
     /// Gives what a CPU holds of a cache to the node (SLUB-42).
     void flush_cpu(Cache& cache, CpuId flushed, CpuId cpu);
 
+    // --- For a layer above that keeps free objects per CPU itself (allocators/sheaves). It takes objects by
+    // these, gives them back by kmem_cache_free_bulk, and by no other operation: so no CPU has a slab. ---
+    /// Fills `objects` from the front of the node's partial list, then from new slabs; what it does not want
+    /// of the last slab is freed to it (SLUB-35). Returns how many there were; `path` is the dearest way
+    /// gone.
+    [[nodiscard]] std::size_t take_objects(Cache& cache, Gfp gfp, std::span<void*> objects, CpuId cpu,
+                                           Path& path);
+    /// Finds out what is to be freed, by kfree if `cache` is null, and reports what nobody may free. The slab
+    /// whose cache is to take `object`; no_frame if nothing remains to do: large blocks are freed already.
+    [[nodiscard]] FrameIndex examine_free(const Cache* cache, void* object, CpuId cpu);
+    /// The slab of `cache` that `object` begins an object of, or no_frame.
+    [[nodiscard]] FrameIndex slab_with(const Cache& cache, const void* object) const {
+        const FrameIndex slab = slab_of(object);
+        return slab != no_frame && pages_[slab].owner == &cache && on_stride(cache, slab, object) ? slab
+                                                                                                  : no_frame;
+    }
+    /// The first object that is free in its slab; next_free() leads on.
+    [[nodiscard]] void* first_free(FrameIndex slab) const {
+        return first_free(slab, SlabWord::load(pages_[slab]));
+    }
+    /// What __GFP_ZERO asks for (G5). A constructed object is not zeroed (S8): that is reported.
+    void zero(const Cache& cache, void* object);
+
     /// All caches, oldest first. Nobody may create or destroy one meanwhile.
     [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
     [[nodiscard]] Arena& arena() const { return arena_; }
@@ -216,7 +243,9 @@ class Slub {
     [[nodiscard]] void* take_slab_freelist(Cache& cache, CpuSlot& slot, CpuId cpu);
     [[nodiscard]] void* take_cpu_partial(Cache& cache, CpuSlot& slot, CpuId cpu);
     [[nodiscard]] void* take_node_partial(Cache& cache, CpuSlot& slot, CpuId cpu);
-    [[nodiscard]] void* freeze(Cache& cache, CpuSlot& slot, FrameIndex slab, bool take_objects) const;
+    /// What a slab that leaves the node's list gives: itself to a CPU, its free objects, or both.
+    enum class Claim : std::uint8_t { slab, objects, slab_and_objects };
+    [[nodiscard]] void* claim(CpuSlot& slot, FrameIndex slab, Claim what) const;
     [[nodiscard]] FrameIndex new_slab(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, void*& freelist);
     /// Of debugging: where a request came from, and the size asked.
     struct Caller {
@@ -225,7 +254,6 @@ class Slub {
     };
     [[nodiscard]] FrameIndex take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu);
     [[nodiscard]] void* link_objects(Cache& cache, FrameIndex slab, std::uint32_t objects);
-    void zero(const Cache& cache, void* object);
 
     // --- Slow paths: free (impl/free.hpp) ---
     void checked_free(Cache* cache, void* object, CpuId cpu);
@@ -241,6 +269,13 @@ class Slub {
     [[nodiscard]] std::span<void*> free_last_chain(Cache* cache, std::span<void*> objects, CpuId cpu);
     [[nodiscard]] std::size_t gather_chain(Cache& cache, FrameIndex slab, std::span<void*> objects,
                                            Chain& chain) const;
+
+    // --- For a layer above (impl/hand_out.hpp) ---
+    [[nodiscard]] std::size_t take_from_partial(Cache& cache, CpuSlot& slot, std::span<void*> objects,
+                                                CpuId cpu);
+    [[nodiscard]] std::size_t unlink_objects(const Cache& cache, void* first, std::span<void*> objects,
+                                             Chain& rest) const;
+    void give_rest(Cache& cache, CpuSlot& slot, Chain rest, CpuId cpu);
 
     // --- Debug caches (impl/debug.hpp) ---
     [[nodiscard]] void* debug_alloc(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu, Path& path,
@@ -306,6 +341,7 @@ class Slub {
     SlubConfig config_;
     GeometryRules rules_;
     std::uint64_t tid_step_;  ///< a power of two, at least the number of CPUs
+    CacheMaker maker_;
     PerCpu<CpuWork> cpu_states_;
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;

@@ -231,7 +231,8 @@ template <class S>
         const std::size_t which = i * 7919 % user.live();
         const Request request = user.request(which);
         user.free(which, CpuId{0});
-        user.must_allocate(request);
+        if (user.allocate(request)) continue;
+        if (auto found = finds_room_again(user, request)) return found;
     }
     user.free_all(CpuId{0});
     allocator->drain(CpuId{0});

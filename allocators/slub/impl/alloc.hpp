@@ -122,30 +122,30 @@ void* Slub<Cpus>::take_node_partial(Cache& cache, CpuSlot& slot, CpuId cpu) {
     if (cache.partial.empty()) return nullptr;
     const FrameIndex slab = cache.partial.head();
     remove_partial(cache, slab);
-    void* const object = freeze(cache, slot, slab, true);
+    void* const object = claim(slot, slab, Claim::slab_and_objects);
     set_cpu_slab(slot, slab, get_free_pointer(cache, object));
     slot.count(SlubEvent::alloc_from_partial);
     if (!cache.cpu_partial_lists) return object;
     for (std::uint32_t more = cache.partial_slab_limit / 2 + 1; more > 0 && !cache.partial.empty(); --more) {
         const FrameIndex next = cache.partial.head();
         remove_partial(cache, next);
-        static_cast<void>(freeze(cache, slot, next, false));
+        static_cast<void>(claim(slot, next, Claim::slab));
         put_cpu_partial(cache, slot, next, false, cpu);
         slot.count(SlubEvent::cpu_partial_node);
     }
     return object;
 }
 
-/// Makes a slab of the node's list a CPU's, with its objects if `take_objects`. Returns its first free
-/// object. The list's lock is held; frees by others may still change the word.
+/// Returns the first free object of a slab that was on the node's list. The list's lock is held; frees by
+/// others may still change the word.
 template <class Cpus>
-void* Slub<Cpus>::freeze(Cache&, CpuSlot& slot, FrameIndex slab, bool take_objects) const {
+void* Slub<Cpus>::claim(CpuSlot& slot, FrameIndex slab, Claim what) const {
     Page& page = pages_[slab];
     for (;;) {
         const SlabWord before = SlabWord::load(page);
         SlabWord after = before;
-        after.frozen = true;
-        if (take_objects) {
+        after.frozen = what != Claim::objects;
+        if (what != Claim::slab) {
             after.freelist = SlabWord::no_object;
             after.inuse = before.objects;
         }
@@ -222,7 +222,6 @@ FrameIndex Slub<Cpus>::take_pages(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cp
     return slab;
 }
 
-/// Widens the range of frames ever used, which find_violation() walks.
 /// SLUB-10, 11, 70: the free list of a new slab; returns its first object.
 template <class Cpus>
 void* Slub<Cpus>::link_objects(Cache& cache, FrameIndex slab, std::uint32_t objects) {
@@ -253,7 +252,6 @@ void* Slub<Cpus>::link_objects(Cache& cache, FrameIndex slab, std::uint32_t obje
     return first;
 }
 
-/// G5. A constructed object is not zeroed (S8): who asks for both made a mistake.
 template <class Cpus>
 void Slub<Cpus>::zero(const Cache& cache, void* object) {
     if (cache.constructor == nullptr) {

@@ -10,7 +10,8 @@
 namespace kmemlab {
 
 template <class Cpus>
-Slub<Cpus>::Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, MisuseLog& misuse)
+Slub<Cpus>::Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, MisuseLog& misuse,
+                 CacheMaker maker)
     : memory_{pages.arena().address_at(0)},
       arena_bytes_{pages.arena().bytes()},
       pages_{&pages.arena().page_at(0)},
@@ -22,6 +23,7 @@ Slub<Cpus>::Slub(PageSourceRef pages, Cpus& cpus, const SlubConfig& config, Misu
       config_{config},
       rules_{config.rules(cpus.count())},
       tid_step_{std::bit_ceil(std::uint64_t{cpus.count()})},
+      maker_{std::move(maker)},
       cpu_states_{cpus.count()} {
     if (config.min_order > config.max_order) {
         throw UsageError::of("slub.min_order: {} is above slub.max_order, {}", config.min_order,
@@ -74,7 +76,8 @@ auto Slub<Cpus>::make_cache(const CacheDescription& description, bool kmalloc) -
         throw UsageError::of("cache {}: no slab of at most {} bytes holds an object of {} bytes",
                              description.name, max_order.bytes(), description.size);
     }
-    auto cache = std::make_unique<Cache>(description.name, *geometry, cpus_.count());
+    auto cache = maker_ ? maker_(description.name, *geometry)
+                        : std::make_unique<Cache>(description.name, *geometry, cpus_.count());
     const std::uint64_t number = caches_made_++;
     cache->constructor = description.constructor;
     cache->kmalloc = kmalloc;

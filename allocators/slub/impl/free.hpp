@@ -56,44 +56,52 @@ void Slub<Cpus>::report_bad_free(MisuseKind kind, const Cache* cache, const void
     log_.report({kind, object, name, fmt::format("BUG {}: {}\n", name.empty() ? "kmalloc" : name, what)});
 }
 
-/// A free that the fast path did not take: finds out what `object` is, and reports what nobody may free.
-/// `cache` is null for kfree.
 template <class Cpus>
-void Slub<Cpus>::checked_free(Cache* cache, void* object, CpuId cpu) {
+FrameIndex Slub<Cpus>::examine_free(const Cache* cache, void* object, CpuId cpu) {
+    if (cache == nullptr && is_zero_or_null(object)) return no_frame;
     const FrameIndex slab = slab_of(object);
-    if (slab == 0 && pages_[0].owner == cache && cache->slots[cpu].slab == 0) [[unlikely]] {
-        if (push_chain(*cache, cache->slots[cpu], 0, {object, object, 1}, cpu)) return;  // see CpuSlot::match
-    }
-    if (cache == nullptr && is_zero_or_null(object)) return;
+    const auto refuse = [&](MisuseKind kind, const Cache* of, const std::string& what) {
+        report_bad_free(kind, of, object, what);
+        return no_frame;
+    };
     if (slab == no_frame) {
-        return report_bad_free(MisuseKind::foreign_pointer, cache, object,
-                               fmt::format("Foreign pointer {}: it lies in no slab", fmt::ptr(object)));
+        return refuse(MisuseKind::foreign_pointer, cache,
+                      fmt::format("Foreign pointer {}: it lies in no slab", fmt::ptr(object)));
     }
     if (pages_[slab].load_state().kind == PageKind::large) {
         if (object != slab_start(slab)) {
-            return report_bad_free(MisuseKind::interior_pointer, cache, object,
-                                   fmt::format("Invalid object pointer {}: a large block begins at {}",
-                                               fmt::ptr(object), fmt::ptr(slab_start(slab))));
+            return refuse(MisuseKind::interior_pointer, cache,
+                          fmt::format("Invalid object pointer {}: a large block begins at {}",
+                                      fmt::ptr(object), fmt::ptr(slab_start(slab))));
         }
         if (cache != nullptr) {
             report_bad_free(MisuseKind::wrong_cache, cache, object,
                             fmt::format("Wrong slab cache. {} but object is of kmalloc, {} bytes",
                                         cache->name, ksize(object)));
         }
-        return free_large(slab, cpu);
+        free_large(slab, cpu);
+        return no_frame;
     }
-    auto& owner = *static_cast<Cache*>(pages_[slab].owner);
+    const auto& owner = *static_cast<const Cache*>(pages_[slab].owner);
     if (cache != nullptr && cache != &owner) {
         report_bad_free(MisuseKind::wrong_cache, cache, object,
                         fmt::format("Wrong slab cache. {} but object is from {}", cache->name, owner.name));
     }
-    if (owner.debug) return debug_free(owner, slab, object, cpu, __builtin_return_address(0));
-    if (!on_stride(owner, slab, object)) {
-        return report_bad_free(
-            MisuseKind::interior_pointer, &owner, object,
-            fmt::format("Invalid object pointer {}: not the begin of an object of {} bytes", fmt::ptr(object),
-                        owner.geometry.object_size));
+    if (!owner.debug && !on_stride(owner, slab, object)) {
+        return refuse(MisuseKind::interior_pointer, &owner,
+                      fmt::format("Invalid object pointer {}: not the begin of an object of {} bytes",
+                                  fmt::ptr(object), owner.geometry.object_size));
     }
+    return slab;
+}
+
+/// A free that the fast path did not take.
+template <class Cpus>
+void Slub<Cpus>::checked_free(Cache* cache, void* object, CpuId cpu) {
+    const FrameIndex slab = examine_free(cache, object, cpu);
+    if (slab == no_frame) return;
+    auto& owner = *static_cast<Cache*>(pages_[slab].owner);
+    if (owner.debug) return debug_free(owner, slab, object, cpu, __builtin_return_address(0));
     free_chain(owner, slab, {object, object, 1}, cpu);
 }
 
@@ -104,7 +112,7 @@ void Slub<Cpus>::free_chain(Cache& cache, FrameIndex slab, Chain chain, CpuId cp
     const SlowSection section{*this, cache, slot, cpu};
     const Path path = slow_free(cache, slot, slab, chain, cpu);
     slot.count(SlubEvent::free_slowpath, chain.count);
-    cpu_states_[cpu].count(&CpuWork::frees, path, chain.count);
+    if (!cache.fronted) cpu_states_[cpu].count(&CpuWork::frees, path, chain.count);
 }
 
 /// SLUB-31..36: the objects go to their slab, and the slab to where it now belongs.

@@ -94,7 +94,7 @@ AllocatorStats Slub<Cpus>::stats() const {
     for (const auto& cache : caches_) {
         stats.allocations[fast] += cache->total(SlubEvent::alloc_fastpath);
         stats.frees[fast] += cache->total(SlubEvent::free_fastpath);
-        stats.metadata_bytes += sizeof *cache - sizeof(SlubCacheCore) + cache->metadata_bytes();
+        stats.metadata_bytes += sizeof(Cache) - sizeof(SlubCacheCore) + cache->metadata_bytes();
     }
     return stats;
 }
