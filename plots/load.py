@@ -48,9 +48,10 @@ class Results:
     allocators: pd.DataFrame = None  # one row per allocator of a replay: operations, failures, checks, ...
     throughput: pd.DataFrame = None  # repetition, ops_per_second
     latency: pd.DataFrame = None     # operation, count, mean, p50 ... max (ns)
+    means: pd.DataFrame = None       # operation, repetition, ns: mean of one pass
     histogram: pd.DataFrame = None   # operation, upper_ns, count
     path_cost: pd.DataFrame = None   # operation, path, count, mean, p50 ... max (ns)
-    paths: pd.DataFrame = None       # direction (allocations, frees), path, count
+    paths: pd.DataFrame = None       # direction (allocations, frees, frees_on_other_cpu: part of frees), path, count
     timeline: pd.DataFrame = None    # operation (index), time_s and the four of MEMORY
     orders: pd.DataFrame = None      # operation (index), time_s, order and the three of PER_ORDER
     peers: pd.DataFrame = None       # work, size, allocator, label, repetition, ns
@@ -161,15 +162,24 @@ def add_allocator(rows, where, node):
     for entry in node.at("latency_by_path").items():
         rows["path_cost"].append({**where, "operation": entry.at("operation").text(),
                                   "path": entry.at("path").text(), **percentiles(entry)})
-    for direction in ("allocations", "frees"):
+    for direction in ("allocations", "frees", "frees_on_other_cpu"):
         counts = node.at("paths").at(direction)
         for path in counts.object():
             rows["paths"].append({**where, "direction": direction, "path": path, "count": counts.at(path).number()})
     add_timeline(rows, where, node.at("timeline"))
 
 
-def add_replay(rows, source, node, shared):
-    """The member `replay` of a file; `shared` tells whether another file replays the same trace."""
+def add_means(rows, where, node, prefix):
+    """The mean time of each kind of operation, one figure a repetition: rows `replay/TRACE/ALLOCATOR/OPERATION`."""
+    for row in node.items():
+        name = row.at("name").text()
+        if name.startswith(prefix) and name != f"{prefix}all":
+            rows["means"].append({**where, "operation": name.removeprefix(prefix),
+                                  "repetition": row.at("repetition_index").number() + 1, "ns": row.at("real_time").number()})
+
+
+def add_replay(rows, source, node, benchmarks, shared):
+    """The member `replay` of a file, and its rows; `shared` tells whether another file replays the same trace."""
     trace = node.at("trace")
     name = trace.at("name").text()
     timer = {f"timer_{key}": value for key, value in node.at("timer").object().items()}
@@ -180,6 +190,7 @@ def add_replay(rows, source, node, shared):
         where = {"trace": name, "layer": entry.at("layer").text(), "allocator": allocator,
                  "label": f"{allocator} ({source.label})" if shared else allocator}
         add_allocator(rows, where, entry)
+        add_means(rows, where, benchmarks, f"replay/{name}/{allocator}/")
 
 
 def add_scale(rows, source, node, shared):
@@ -270,7 +281,7 @@ def load(paths):
     for source, node, name in zip(sources, nodes, names):
         shared = names.count(name) > 1
         if source.kind == "replay":
-            add_replay(rows, source, node.at("replay"), shared)
+            add_replay(rows, source, node.at("replay"), node.at("benchmarks"), shared)
         elif source.kind == "scale":
             add_scale(rows, source, node.at("scale"), shared)
         else:

@@ -73,8 +73,8 @@ def replay_statements(results):
             if len(data) else {}
         said += [replayed(layer, results, groups)]
         said += compare(groups, "more", f"Throughput, {layer} layer")
-    return said + timer_statements(results) + latency_statements(results) + memory_statements(results) + failure_statements(results) \
-        + fragmentation_statements(results) + check_statements(results)
+    return said + timer_statements(results) + latency_statements(results) + other_cpu_statements(results) \
+        + memory_statements(results) + failure_statements(results) + fragmentation_statements(results) + check_statements(results)
 
 
 def harness_note(rows):
@@ -131,6 +131,53 @@ def latency_statements(results):
     return said
 
 
+OTHER_CPU = "-other-cpu"  # at the end of an operation that frees what another CPU allocated
+
+
+def other_cpu_statements(results):
+    """What frees on another CPU cost against those on the allocation's: who serves them fast, and their mean times."""
+    said = []
+    frees = results.paths[results.paths.direction == "frees_on_other_cpu"] if len(results.paths) else results.paths
+    for layer, rows in frees.groupby("layer", sort=False) if len(frees) else ():
+        rows = rows[rows.path != "opaque"]
+        fast = rows["count"].where(rows.path == "fast", 0).groupby(rows.label, sort=False).sum() \
+            / rows.groupby("label", sort=False)["count"].sum()
+        if len(fast):
+            seen = listed(f"{units.percent_text(share)} with {label}" for label, share in fast.items())
+            said.append(Statement("fact", f"Frees on another CPU than the allocation's, {layer} layer: the fast path served {seen}."))
+    means = results.means
+    for operation in dict.fromkeys(means.operation[means.operation.str.endswith(OTHER_CPU)] if len(means) else ()):
+        said += dearer_statements(operation.removesuffix(OTHER_CPU), means)
+    return said
+
+
+def dearer_statements(operation, means):
+    """The mean time of one kind of free on another CPU, as a multiple of that on the same; dearest first."""
+    times = {label: [rows[rows.operation == name].ns.to_numpy() for name in (operation + OTHER_CPU, operation)]
+             for label, rows in means.groupby("label", sort=False)}
+    times = {label: both for label, both in times.items() if len(both[0]) and len(both[1])}
+    level = 1 - (1 - intervals.LEVEL) / max(1, len(times))
+    found = {label: intervals.comparison(*both, True, level) for label, both in times.items()}
+    found = dict(sorted(found.items(), key=lambda item: -item[1].estimate))
+    dearer = {label: each for label, each in found.items() if each.above(1)}
+    others = {label: each for label, each in found.items() if label not in dearer}
+    said = []
+    if dearer:
+        said.append(Statement("claim", f"{operation} takes longer on another CPU than the allocation's, on the mean: "
+                                       f"{listed(times_text(label, each) for label, each in dearer.items())}."))
+    if others:
+        said.append(Statement("open", f"{operation} on another CPU: not longer, as far as these repetitions tell: "
+                                      f"{listed(times_text(label, each) for label, each in others.items())}."))
+    return said
+
+
+def times_text(label, interval):
+    if not np.isfinite(interval.high):
+        return f"{label} (ratio {units.ratio_text(interval.estimate)}, too few repetitions for an interval)"
+    return (f"{label} {units.ratio_text(interval.estimate)} times (95{units.SPACE}% interval "
+            f"{units.ratio_text(interval.low)} to {units.ratio_text(interval.high)})")
+
+
 def memory_statements(results):
     """What was held at the peak against what was requested then, per layer."""
     said, at_peak = [], tables.peaks(results)
@@ -140,11 +187,21 @@ def memory_statements(results):
         whole = {label: at for label, at in known.items() if at["overhead"] >= 1}
         if whole:
             said.append(Statement("fact", f"Memory, {layer} layer: held at the peak, for what was requested then: "
-                                          f"{listed(f'{label} {held_text(at)}' for label, at in whole.items())}."))
+                                          f"{listed(f'{label} {held_text(at)}' for label, at in whole.items())}."
+                                          + least_text(results.timeline[results.timeline.label.isin(whole)])))
         said += [Statement("warning", f"{label} says that it held less than was requested ({held_text(at)}): its count "
                                       "of held memory is not complete.")
                  for label, at in known.items() if label not in whole]
     return said
+
+
+def least_text(timeline):
+    """Who held least on the average of the run, if it is one alone: all were asked for the same at each moment."""
+    held = timeline.groupby("label").held_bytes.mean().sort_values()
+    if len(held) < 2 or held.iloc[0] == held.iloc[1]:
+        return ""
+    return (f" On the average of the run {held.index[0]} held least, {units.bytes_text(held.iloc[0])}, "
+            f"{units.percent_text(1 - held.iloc[0] / held.iloc[1])} less than {held.index[1]}, which comes next.")
 
 
 def held_text(at):

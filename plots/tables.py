@@ -92,7 +92,7 @@ def latency_row(operation, row):
 def path_counts(results):
     """Exact counts behind the bars of the figure of the paths."""
     data = results.paths[results.paths["count"] > 0] if len(results.paths) else results.paths
-    rows = [[row["label"], row["direction"], row["path"].replace("_", " "), units.count_text(row["count"])]
+    rows = [[row["label"], row["direction"].replace("_", " "), row["path"].replace("_", " "), units.count_text(row["count"])]
             for row in data.to_dict("records")]
     return Table("Operations by path, exact counts", ["allocator", "direction", "path", "operations"], rows)
 

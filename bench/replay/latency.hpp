@@ -45,33 +45,35 @@ class LatencySamples {
 /// Histograms of ticks, the timer's cost subtracted, over all passes.
 class LatencyBook {
   public:
-    using Key = std::pair<trace::Kind, Path>;
+    using Key = std::pair<OperationKind, Path>;
 
     /// Mean ticks per kind in this pass.
-    using Means = std::map<trace::Kind, double>;
+    using Means = std::map<OperationKind, double>;
 
     Means enter(const Workload& work, const LatencySamples& samples, const TimerCost& timer) {
-        std::array<double, trace::kind_count> sums{};
-        std::array<std::uint64_t, trace::kind_count> counts{};
+        constexpr std::size_t kinds = std::size_t{2} * trace::kind_count;
+        std::array<double, kinds> sums{};
+        std::array<std::uint64_t, kinds> counts{};
         for (std::size_t i = 0; i < samples.size(); ++i) {
             if (!samples.has(i)) continue;
-            const trace::Kind kind = work.operations[i].kind();
+            const OperationKind kind = work.kind(i);
+            const std::size_t index = 2 * static_cast<std::size_t>(kind.kind) + (kind.other_cpu ? 1 : 0);
             const std::uint64_t ticks = timer.net(samples.ticks(i));
             by_path_[{kind, samples.path(i)}].add(ticks);
-            sums[static_cast<std::size_t>(kind)] += static_cast<double>(ticks);
-            ++counts[static_cast<std::size_t>(kind)];
+            sums[index] += static_cast<double>(ticks);
+            ++counts[index];
         }
         Means means;
         for (std::size_t k = 0; k < counts.size(); ++k) {
             if (counts[k] == 0) continue;
-            means[static_cast<trace::Kind>(k)] = sums[k] / static_cast<double>(counts[k]);
+            means[{static_cast<trace::Kind>(k / 2), k % 2 != 0}] = sums[k] / static_cast<double>(counts[k]);
         }
         return means;
     }
 
     [[nodiscard]] const std::map<Key, Histogram>& by_path() const { return by_path_; }
-    [[nodiscard]] std::map<trace::Kind, Histogram> by_kind() const {
-        std::map<trace::Kind, Histogram> kinds;
+    [[nodiscard]] std::map<OperationKind, Histogram> by_kind() const {
+        std::map<OperationKind, Histogram> kinds;
         for (const auto& [key, histogram] : by_path_) kinds[key.first].add(histogram);
         return kinds;
     }

@@ -34,6 +34,7 @@ struct Observation {
     std::uint64_t frees_skipped = 0;  ///< frees of what had not been got
     PathCounts allocations{};
     PathCounts frees{};
+    PathCounts frees_on_other_cpu{};  ///< those among them that end what another CPU allocated
     std::vector<Moment> timeline;
     std::vector<Snapshot> snapshots;
     std::uint64_t checks = 0;  ///< how often find_violation walked everything

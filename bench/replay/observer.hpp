@@ -102,7 +102,9 @@ class Observer {
         }
         note(witness_.dies(memory));
         perform(op);
-        ++result_.frees[index_of(machine_.last_path(op.cpu()))];
+        const std::size_t path = index_of(machine_.last_path(op.cpu()));
+        ++result_.frees[path];
+        if (work_.other_cpu[position_]) ++result_.frees_on_other_cpu[path];
     }
 
     /// Nothing is written before the witness has looked (G5).

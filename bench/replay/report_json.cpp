@@ -51,7 +51,7 @@ Json buckets(const Histogram& histogram, const TimerCost& timer) {
 Json latency(const LatencyBook& book, const TimerCost& timer) {
     Json list = Json::array();
     for (const auto& [kind, histogram] : book.by_kind()) {
-        Json entry{{"operation", trace::to_string(kind)}};
+        Json entry{{"operation", to_string(kind)}};
         entry.update(percentiles(histogram, timer));
         entry["histogram"] = buckets(histogram, timer);
         list.push_back(std::move(entry));
@@ -62,7 +62,7 @@ Json latency(const LatencyBook& book, const TimerCost& timer) {
 Json latency_by_path(const LatencyBook& book, const TimerCost& timer) {
     Json list = Json::array();
     for (const auto& [key, histogram] : book.by_path()) {
-        Json entry{{"operation", trace::to_string(key.first)}, {"path", to_string(key.second)}};
+        Json entry{{"operation", to_string(key.first)}, {"path", to_string(key.second)}};
         entry.update(percentiles(histogram, timer));
         list.push_back(std::move(entry));
     }
@@ -141,7 +141,10 @@ Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
             {"harness_ns_per_op", allocator.harness_ns_per_op},
             {"latency", latency(allocator.latency, timer)},
             {"latency_by_path", latency_by_path(allocator.latency, timer)},
-            {"paths", {{"allocations", path_counts(seen.allocations)}, {"frees", path_counts(seen.frees)}}},
+            {"paths",
+             {{"allocations", path_counts(seen.allocations)},
+              {"frees", path_counts(seen.frees)},
+              {"frees_on_other_cpu", path_counts(seen.frees_on_other_cpu)}}},
             {"bytes_per_frame", or_null(seen.bytes_per_frame)},
             {"timeline", timeline(seen.timeline)},
             {"snapshots", snapshots(seen.snapshots)},
@@ -185,7 +188,7 @@ void add_rows(Json& rows, const AllocatorResult& allocator, const trace::Trace& 
     for (const auto& [kind, histogram] : kinds) {
         for (std::size_t i = 0; i < allocator.means.size(); ++i) {
             const double ns = allocator.means[i].at(kind) * timer.ns_per_tick;
-            rows.push_back(row(fmt::format("{}{}", prefix, trace::to_string(kind)), i, repetitions,
+            rows.push_back(row(prefix + to_string(kind), i, repetitions,
                                {ns, ns, histogram.count() / allocator.means.size()}));
         }
     }

@@ -34,10 +34,10 @@ std::string throughput_text(const AllocatorResult& allocator) {
 std::string latency_text(const AllocatorResult& allocator, const TimerCost& timer) {
     const auto kinds = allocator.latency.by_kind();
     if (kinds.empty()) return {};
-    std::string text = fmt::format("  {:<18}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}\n", "latency (ns)", "mean",
+    std::string text = fmt::format("  {:<25}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}\n", "latency (ns)", "mean",
                                    "p50", "p90", "p99", "p99.9", "p99.99", "max");
     for (const auto& [kind, histogram] : kinds) {
-        text += fmt::format("  {:<18}{:>9.1f}", trace::to_string(kind), histogram.mean() * timer.ns_per_tick);
+        text += fmt::format("  {:<25}{:>9.1f}", to_string(kind), histogram.mean() * timer.ns_per_tick);
         for (const double percent : {50.0, 90.0, 99.0, 99.9, 99.99}) {
             text += fmt::format("{:>9.0f}", timer.nanoseconds(histogram.percentile(percent)));
         }
@@ -92,6 +92,7 @@ std::string to_text(const Result& result, const trace::Trace& trace) {
         text += latency_text(allocator, result.timer);
         text += paths_line("allocations", allocator.observed.allocations);
         text += paths_line("frees", allocator.observed.frees);
+        text += paths_line("other CPU's", allocator.observed.frees_on_other_cpu);
         text += memory_text(allocator.observed.timeline);
         text += verdict_text(allocator.observed);
     }

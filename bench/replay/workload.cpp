@@ -23,6 +23,19 @@ Operation end_of(const Operation& allocation) {
             allocation.call_site()};
 }
 
+/// Of each operation, whether it ends what another CPU began.
+std::vector<bool> frees_elsewhere(const std::vector<Operation>& operations, std::uint32_t slots) {
+    std::vector<CpuId> allocated_on(slots);
+    std::vector<bool> elsewhere;
+    elsewhere.reserve(operations.size());
+    for (const Operation& op : operations) {
+        CpuId& from = allocated_on[op.object()];
+        elsewhere.push_back(!trace::is_allocation(op.kind()) && from != op.cpu());
+        from = op.cpu();
+    }
+    return elsewhere;
+}
+
 /// The frees of what lives at the end, by object number.
 std::vector<Operation> leftovers_of(const std::vector<Operation>& operations, std::uint32_t slots) {
     std::vector<std::optional<Operation>> live(slots);
@@ -42,6 +55,10 @@ std::vector<Operation> leftovers_of(const std::vector<Operation>& operations, st
 }
 
 }  // namespace
+
+std::string to_string(OperationKind kind) {
+    return std::string{trace::to_string(kind.kind)} + (kind.other_cpu ? "-other-cpu" : "");
+}
 
 Gfp with_migrate_type(Gfp gfp, unsigned migrate_type) {
     constexpr Gfp mobility = __GFP_MOVABLE | __GFP_RECLAIMABLE;
@@ -72,6 +89,7 @@ Workload workload_of(const trace::Trace& trace, trace::Layer layer) {
         work.operations.push_back(prepared(trace.operations[i]));
         work.times.push_back(trace.times[i]);
     }
+    work.other_cpu = frees_elsewhere(work.operations, work.slots);
     work.leftovers = leftovers_of(work.operations, work.slots);
     return work;
 }

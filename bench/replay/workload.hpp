@@ -3,25 +3,43 @@
 ///
 ///  - Objects: kmalloc and kmem_cache events. Pages: page events, whose GFP flags are made to ask for the
 ///    migrate type that the kernel recorded (BUDDY-4: __GFP_MOVABLE is 1, __GFP_RECLAIMABLE 2, neither 0).
+///  - A free that runs on another CPU than the allocation that it ends is a kind of operation of its own.
 ///  - What is never freed in the recording is freed behind it (`leftovers`), so that each pass begins as the
 ///    one before it did.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "bench/trace/trace.hpp"
 
 namespace kmemlab::replay {
 
+/// What latencies are told apart by.
+struct OperationKind {
+    trace::Kind kind{};
+    bool other_cpu = false;  ///< a free on another CPU than its allocation's
+
+    friend auto operator<=>(const OperationKind&, const OperationKind&) = default;
+};
+/// "kfree", "kfree-other-cpu"
+[[nodiscard]] std::string to_string(OperationKind kind);
+
 struct Workload {
     trace::Layer layer{};
     std::vector<trace::Operation> operations;
     std::vector<std::uint64_t> times;         ///< of each operation: nanoseconds since the first event
+    std::vector<bool> other_cpu;              ///< of each operation: it frees on another CPU
     std::vector<trace::Operation> leftovers;  ///< frees of what the recording leaves allocated
     std::vector<trace::Cache> caches;
     std::uint32_t slots = 0;  ///< object numbers are below this
     unsigned cpus = 1;        ///< 1 + the highest CPU of the trace
+
+    [[nodiscard]] OperationKind kind(std::size_t operation) const {
+        return {operations[operation].kind(), other_cpu[operation]};
+    }
 };
 
 [[nodiscard]] Workload workload_of(const trace::Trace& trace, trace::Layer layer);

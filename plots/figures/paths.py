@@ -35,7 +35,7 @@ def frame(results):
     data = results.paths
     if data.empty:
         return data
-    data = data[data["count"] > 0]
+    data = data[(data["count"] > 0) & (data.direction != "frees_on_other_cpu")]
     total = data.groupby(["label", "direction"])["count"].transform("sum")
     data = data.assign(share=data["count"] / total)
     return in_order(data, ["label"])[["label", "layer", "direction", "path", "count", "share"]]

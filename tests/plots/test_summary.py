@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 
 import sample
-from plots import intervals, summary
+from plots import intervals, summary, units
 from plots.load import load
 
 
@@ -43,6 +43,12 @@ class Claims(unittest.TestCase):
         said, = throughput([90e6], [10e6])
         self.assertEqual(said.kind, "open")
         self.assertIn("too few repetitions", said.text)
+
+    def test_frees_on_another_cpu_are_called_dearer_where_the_repetitions_support_it(self):
+        said = [each for each in statements(sample.replay()) if each.text.startswith("kfree")]
+        self.assertEqual([each.kind for each in said], ["claim", "open"])
+        self.assertIn("takes longer on another CPU than the allocation's, on the mean: slub 4.49 times", said[0].text)
+        self.assertIn("not longer, as far as these repetitions tell: malloc ", said[1].text)
 
     def test_equal_repetitions_are_no_lead(self):
         said, = throughput([40e6] * 5, [40e6] * 5)
@@ -87,6 +93,23 @@ class Facts(unittest.TestCase):
         ratio = timeline["held_bytes"][at] / timeline["requested_bytes"][at]
         said = next(each.text for each in statements(sample.replay()) if each.text.startswith("Memory, objects"))
         self.assertIn(f"({ratio:.2f} times)", said)
+
+    def test_who_held_least_is_named_unless_two_did(self):
+        document = sample.replay()
+        held = {name: np.mean(sample.allocator(document, name)["timeline"]["held_bytes"]) for name in ("slub", "malloc")}
+        least = min(held, key=held.get)
+        self.assertTrue(any(f"{least} held least, {units.bytes_text(held[least])}, " in each.text for each in statements(document)))
+        for name in ("slub", "malloc"):
+            timeline = sample.allocator(document, name)["timeline"]
+            timeline["held_bytes"] = [2**30] * len(timeline["held_bytes"])
+        self.assertFalse(any("held least" in each.text for each in statements(document)))
+
+    def test_who_serves_frees_on_another_cpu_fast_is_told_by_counts(self):
+        said = [each.text for each in statements(sample.replay()) if each.text.startswith("Frees on another CPU")]
+        self.assertEqual(said, ["Frees on another CPU than the allocation's, objects layer: the fast path served "
+                                "5.0\u00a0% with slub.",
+                                "Frees on another CPU than the allocation's, pages layer: the fast path served "
+                                "100\u00a0% with buddy."])
 
     def test_a_count_of_held_memory_below_what_was_requested_is_doubted(self):
         document = sample.replay()

@@ -75,6 +75,21 @@ TEST_CASE("rows are Google Benchmark's, one per repetition") {
     CHECK(names.size() == 8);
 }
 
+TEST_CASE("frees on another CPU have latencies and path counts of their own") {
+    TraceBuilder builder{"tiny"};
+    builder.kmalloc(0, 100, GFP_KERNEL, 0).kmalloc(1, 100, GFP_KERNEL, 0).kfree(0, 100, 1).kfree(1, 100, 0);
+    Options options;
+    options.allocators = {"slub"};
+    options.repetitions = 1;
+    const Json json = to_json(replay::replay(builder.trace(), options), builder.trace(), "tiny", "kmemlab");
+    const Json& slub = json["replay"]["allocators"][0];
+    std::vector<std::string> operations;
+    for (const Json& entry : slub["latency"]) operations.push_back(entry["operation"]);
+    CHECK(operations == std::vector<std::string>{"kmalloc", "kfree", "kfree-other-cpu"});
+    CHECK(slub["paths"]["frees"] == Json({{"fast", 1}, {"slab", 1}}));
+    CHECK(slub["paths"]["frees_on_other_cpu"] == Json({{"slab", 1}}));  // into the slab of CPU 0 (SLUB-32)
+}
+
 TEST_CASE("the trace's facts, the tunables and what is null") {
     const Json json = report({"slub", "malloc"});
     CHECK(json["context"]["tunables"]["machine.cpus"] == "2");

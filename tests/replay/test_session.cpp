@@ -29,9 +29,9 @@ TEST_CASE("a latency pass has a sample and a path for each operation") {
     LatencyBook book;
     const auto means = book.enter(work, samples, TimerCost{});
     CHECK(means.size() == 4);
-    CHECK(book.by_kind().at(trace::Kind::kmalloc).count() == 10);
-    CHECK(book.by_kind().at(trace::Kind::kmem_cache_free).count() == 10);
-    CHECK(book.by_path().at({trace::Kind::kfree, Path::fast}).count() == 10);
+    CHECK(book.by_kind().at({trace::Kind::kmalloc}).count() == 10);
+    CHECK(book.by_kind().at({trace::Kind::kmem_cache_free}).count() == 10);
+    CHECK(book.by_path().at({{trace::Kind::kfree}, Path::fast}).count() == 10);
 }
 
 TEST_CASE("what was not got has no sample") {
@@ -46,7 +46,7 @@ TEST_CASE("what was not got has no sample") {
     session.latency_pass(samples);
     LatencyBook book;
     CHECK(book.enter(work, samples, TimerCost{}).size() == 1);
-    CHECK(book.by_path().count({trace::Kind::kmalloc, Path::failed}) == 1);
+    CHECK(book.by_path().count({{trace::Kind::kmalloc}, Path::failed}) == 1);
 }
 
 TEST_CASE("samples are entered without the timer's own cost") {
@@ -58,9 +58,9 @@ TEST_CASE("samples are entered without the timer's own cost") {
     samples.set(1, 20, Path::fast);
     LatencyBook book;
     const auto means = book.enter(work, samples, TimerCost{.ns_per_tick = 1, .overhead_ticks = 30});
-    CHECK(means.at(trace::Kind::kmalloc) == Approx(100));
-    CHECK(book.by_kind().at(trace::Kind::kmalloc).max() == 100);
-    CHECK(book.by_kind().at(trace::Kind::kfree).max() == 0);
+    CHECK(means.at({trace::Kind::kmalloc}) == Approx(100));
+    CHECK(book.by_kind().at({trace::Kind::kmalloc}).max() == 100);
+    CHECK(book.by_kind().at({trace::Kind::kfree}).max() == 0);
 }
 
 TEST_CASE("the harness alone performs both layers") {

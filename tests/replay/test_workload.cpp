@@ -16,6 +16,16 @@ TEST_CASE("a workload holds the operations of its layer alone, with their times"
     CHECK(workload_of(builder.trace(), trace::Layer::pages).operations.size() == 1);
 }
 
+TEST_CASE("a free on another CPU than the allocation that it ends is a kind of its own") {
+    TraceBuilder builder;
+    builder.kmalloc(0, 64, GFP_KERNEL, 1).kmalloc(1, 64).kfree(0, 64, 0).kfree(1, 64, 0);
+    builder.kmalloc(0, 64).kfree(0, 64, 0);  // the number again, on the same CPU now
+    const Workload objects = workload_of(builder.trace(), trace::Layer::objects);
+    CHECK(objects.other_cpu == std::vector<bool>{false, false, true, false, false, false});
+    CHECK(to_string(objects.kind(2)) == "kfree-other-cpu");
+    CHECK(to_string(objects.kind(3)) == "kfree");
+}
+
 TEST_CASE("what is never freed is freed behind the end, by the call that belongs to it") {
     TraceBuilder builder;
     const auto cache = builder.cache("dentry", 192);
