@@ -33,5 +33,6 @@ struct Command {
 [[nodiscard]] Command add_replay(CLI::App& program);
 [[nodiscard]] Command add_peers(CLI::App& program);
 [[nodiscard]] Command add_scale(CLI::App& program);
+[[nodiscard]] Command add_golden(CLI::App& program);
 
 }  // namespace kmemlab::cli

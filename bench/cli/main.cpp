@@ -1,5 +1,5 @@
-/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law; 2: the input cannot be used, told
-/// in one line; 130: interrupted.
+/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law, or differs from a kernel; 2: the
+/// input cannot be used, told in one line; 130: interrupted.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -22,22 +22,13 @@ Examples:
   kmemlab replay recording.trace.zst --allocator slub,malloc,buddy --json result.json
   kmemlab peers --json peers.json
   kmemlab scale --json scale.json
+  kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst
 Each command explains itself: kmemlab COMMAND --help)";
-
-/// One line of whatever was thrown, since some libraries explain at length.
-std::string first_line(const std::string& text) {
-    return text.substr(0, text.find('\n'));
-}
-
-int complain(const std::string& what) {
-    fmt::print(stderr, "kmemlab: {}\n", first_line(what));
-    return exit_usage;
-}
 
 /// Help and version are asked for, and printed; everything else that the parser throws is bad usage.
 int answer(const CLI::App& program, const CLI::ParseError& error, const std::string& version) {
     if (error.get_name() == "CallForVersion") return print(version + "\n"), exit_good;
-    if (error.get_exit_code() != 0) return complain(fmt::format("{} (see --help)", first_line(error.what())));
+    if (error.get_exit_code() != 0) return complain(error.what(), " (see --help)");
     const auto mode =
         error.get_name() == "CallForAllHelp" ? CLI::AppFormatMode::All : CLI::AppFormatMode::Normal;
     // The parser asks the innermost subcommand that was given.
@@ -60,6 +51,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_replay(program));
     commands.push_back(add_peers(program));
     commands.push_back(add_scale(program));
+    commands.push_back(add_golden(program));
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -70,7 +62,8 @@ int run(int argc, char** argv) {
     for (const Command& command : commands) {
         if (command.app->parsed()) return command.run(invocation);
     }
-    return complain("expected a command: list, trace info, trace pack, replay, peers, scale (see --help)");
+    return complain(
+        "expected a command: list, trace info, trace pack, replay, peers, scale, golden check (see --help)");
 }
 
 }  // namespace
