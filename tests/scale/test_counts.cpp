@@ -13,7 +13,7 @@ using namespace kmemlab::test;
 
 namespace {
 
-constexpr std::uint32_t objects = 384;
+constexpr std::uint64_t objects = 384;
 constexpr std::size_t size = 64;
 constexpr CpuId cpu0{0};
 constexpr CpuId cpu1{1};
@@ -89,7 +89,8 @@ TEST_CASE("slob takes its one lock for every operation, and once more for a new 
 
 TEST_CASE("slub, back and forth: what CPU 1 freed serves CPU 1, and CPU 0 no more") {
     auto steps = handed_over();
-    for (std::uint32_t i = 0; i < 64; ++i) steps.push_back({true, cpu1, objects + i});
+    for (std::uint32_t i = 0; i < 64; ++i)
+        steps.push_back({true, cpu1, static_cast<std::uint32_t>(objects) + i});
     const Row row = count("slub", steps, 2, size);
     CHECK(row.allocated_by(Path::cpu_partial) == 1);  // SLUB-22: the slab left on its list, 64 objects
     CHECK(row.traffic.refills == 7);
@@ -99,11 +100,22 @@ TEST_CASE("slub, back and forth: what CPU 1 freed serves CPU 1, and CPU 0 no mor
 TEST_CASE("slab, back and forth: CPU 1 has what it freed, then takes the shared array's newest batch") {
     auto steps = handed_over();
     // 384 freed less 300 flushed: 84 are in the array of CPU 1.
-    for (std::uint32_t i = 0; i < 85; ++i) steps.push_back({true, cpu1, objects + i});
+    for (std::uint32_t i = 0; i < 85; ++i)
+        steps.push_back({true, cpu1, static_cast<std::uint32_t>(objects) + i});
     const Row row = count("slab", steps, 2, size);
     CHECK(row.traffic.refills == 13);
     CHECK(row.allocated_by(Path::shared) == 1);  // SLAB-12
     CHECK(row.shared_batches() == 6);
+}
+
+TEST_CASE(
+    "slub-sheaves: a producer is refilled, and a consumer flushes, once in 60 operations of small objects") {
+    const auto steps = steps_of(Pattern::prodcons, 2, 60000, 1);
+    const auto allocations = static_cast<double>(steps.size()) / 2;
+    const Row row = count("slub-sheaves", steps, 2, size);
+    CHECK(60 * static_cast<double>(row.traffic.refills) == Approx(allocations).epsilon(0.01));  // SHEAF-1
+    CHECK(60 * static_cast<double>(row.traffic.flushes) == Approx(allocations).epsilon(0.01));
+    CHECK(row.shared_batches() > row.traffic.refills);  // most go through the barn, on either side
 }
 
 TEST_CASE("a free where the object was allocated is not remote") {
@@ -118,7 +130,7 @@ TEST_CASE("pages are taken under the zone's lock in batches") {
 
 TEST_CASE("every object allocator of the registry runs") {
     const auto names = allocator_names();
-    for (const char* name : {"slub", "slab", "slob"})
+    for (const char* name : {"slub", "slub-sheaves", "slab", "slob"})
         CHECK(std::find(names.begin(), names.end(), name) != names.end());
 }
 
@@ -133,7 +145,7 @@ TEST_CASE("a run has a row for each pattern, allocator and number of CPUs, and b
         for (std::size_t path = 0; path < path_count; ++path)
             counted += row.allocations[path] + row.frees[path];
         CHECK(counted == row.operations);
-        CHECK(row.operations >= 3000 * row.cpus);
+        CHECK(row.operations >= std::uint64_t{3000} * row.cpus);
         if (row.cpus == 1 || row.pattern == Pattern::local) CHECK(row.remote_frees == 0);
     }
     CHECK_FALSE(result.found_violation());

@@ -23,8 +23,8 @@ using Names = std::set<std::string>;
     bool inside_table = false;
     const std::regex name{"`([a-z0-9_]+)`"};
     for (std::string line; std::getline(file, line);) {
-        if (line.rfind("## ", 0) == 0) inside_section = line.rfind("## `" + section + "`", 0) == 0;
-        const bool row = inside_section && line.rfind("|", 0) == 0;
+        if (line.starts_with("## ")) inside_section = line.starts_with("## `" + section + "`");
+        const bool row = inside_section && line.starts_with('|');
         if (row && !inside_table) tables.emplace_back();
         inside_table = row;
         if (!row) continue;

@@ -6,9 +6,10 @@
 #include <cstdlib>
 #include <cstring>
 
-extern "C" FILE* fopen(const char* name, const char* mode) {
+extern "C" FILE* fopen(const char* filename, const char* modes) {
     using Open = FILE* (*)(const char*, const char*);
     static const auto next = reinterpret_cast<Open>(dlsym(RTLD_NEXT, "fopen"));
-    const char* const instead = std::strcmp(name, "/proc/slabinfo") == 0 ? std::getenv("SLABINFO") : nullptr;
-    return next(instead == nullptr ? name : instead, mode);
+    const char* const instead =
+        std::strcmp(filename, "/proc/slabinfo") == 0 ? std::getenv("SLABINFO") : nullptr;
+    return next(instead == nullptr ? filename : instead, modes);
 }

@@ -63,7 +63,7 @@ struct ParsedZone {
 std::map<std::string, ParsedZone> parse_zoneinfo(const std::string& text) {
     std::map<std::string, ParsedZone> zones;
     ParsedZone* zone = nullptr;
-    for (std::string line : lines_in(text)) {
+    for (const std::string& line : lines_in(text)) {
         auto words = words_in(line);
         if (words[0] == "Node") {
             REQUIRE(words.size() == 4);

@@ -61,7 +61,7 @@ TEMPLATE_TEST_CASE("slabtop shows our caches and sums", "", SlubModel, SlabModel
 
     const auto lines = lines_in(outcome.out);
     const auto head = std::find_if(lines.begin(), lines.end(), [](const std::string& line) {
-        return line.find("OBJS ACTIVE") != line.npos;
+        return line.find("OBJS ACTIVE") != std::string::npos;
     });
     REQUIRE(head != lines.end());
     REQUIRE(head + 1 != lines.end());
