@@ -85,7 +85,7 @@ Parsed expected(Arena& arena, const SlabModel::Cache& cache) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("slabinfo begins with the kernel's two lines and keeps its columns", "", SlubModel,
-                   SlabModel) {
+                   SheavesModel, SlabModel) {
     const UsedMachine<TestType> machine;
     const std::string text = machine.text("slabinfo");
     CHECK_THAT(text, Catch::StartsWith(kernel_head));

@@ -31,7 +31,7 @@ std::vector<std::string> line_of(const std::string& text, const std::string& lab
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("slabtop shows our caches and sums", "", SlubModel, SlabModel) {
+TEMPLATE_TEST_CASE("slabtop shows our caches and sums", "", SlubModel, SheavesModel, SlabModel) {
     UsedMachine<TestType> machine;
     const std::string text = machine.text("slabinfo");
     const ScratchFolder folder;
@@ -76,7 +76,7 @@ TEMPLATE_TEST_CASE("slabtop shows our caches and sums", "", SlubModel, SlabModel
     CHECK(first[7] == most[0]);
 }
 
-TEMPLATE_TEST_CASE("awk sums slabinfo to the pages that slabs hold", "", SlubModel, SlabModel) {
+TEMPLATE_TEST_CASE("awk sums slabinfo to the pages that slabs hold", "", SlubModel, SheavesModel, SlabModel) {
     UsedMachine<TestType> machine;
     const std::string sum = awk("NR > 2 { pages += $15 * $6 } END { print pages }", machine.text("slabinfo"));
     Arena& arena = machine.model.arena();
