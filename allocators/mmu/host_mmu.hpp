@@ -1,0 +1,110 @@
+/// HostMmu: real mappings. A window of our own address space, reserved without memory, in which pieces of the
+/// arena's memfd appear; the translations, faults, TLB misses and shootdowns are those of the machine.
+///
+///     window   [ reserved | extent | reserved | extent | extent |  ... ]     each a mapping of the process
+///                           |                    |       lazy: unmapped for us, still mapped for the kernel
+///                           below
+///     memfd    [ frames ... ]                 [ frames ... ]
+///
+/// map: one system call for each run of adjacent frames. unmap: no call; the extents become lazy and can
+/// still be read, as through a TLB that was not flushed. flush: one call makes a whole run of lazy extents
+/// reserved again, the reserved space between them included; the kernel below flushes the TLBs.
+///
+/// A process may have only so many mappings (vm.max_map_count). Those of the window are counted here, never
+/// too low, and a map that could pass the limit is refused before it is tried. The limit leaves room for the
+/// rest of the process: what it had when we began, and `spare_mappings` more.
+///
+/// map_huge is one mapping of an aligned run. Whether the kernel below uses a huge entry for it is its own
+/// choice (/sys/kernel/mm/transparent_hugepage/shmem_enabled).
+///
+/// Laws checked: V4 (counts), V5 (extents: in the window, disjoint, of the arena). Lock: one, for the list of
+/// extents and while a flush unmaps; mapping, which may fill memory, is done outside of it.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+
+#include "allocators/machine/arena.hpp"
+#include "allocators/mmu/mmu.hpp"
+
+namespace kmemlab {
+
+/// Mappings that the process may have (/proc/sys/vm/max_map_count), and has (/proc/self/maps).
+[[nodiscard]] std::uint64_t max_process_mappings();
+[[nodiscard]] std::uint64_t process_mappings();
+
+struct HostMmuConfig {
+    std::size_t window_bytes = std::size_t{1} << 36;  ///< rounded up to a multiple of 1 GiB
+    bool populate = true;  ///< fill the page tables at once; otherwise each first use of a page is a fault
+    /// Of mappings in the window; as many as the process may have without it: see spare_mappings.
+    std::optional<std::uint64_t> mapping_limit{};
+};
+
+class HostMmu {
+  public:
+    static constexpr std::uint64_t spare_mappings = 1024;
+
+    /// Throws UsageError if there is no address space, or no mapping left.
+    explicit HostMmu(Arena& arena, const HostMmuConfig& config = {});
+    ~HostMmu();
+    HostMmu(const HostMmu&) = delete;
+    HostMmu& operator=(const HostMmu&) = delete;
+
+    // The concept Mmu.
+    [[nodiscard]] bool map(VirtAddr at, std::span<const Pfn> frames, CpuId cpu);
+    [[nodiscard]] bool map_huge(VirtAddr at, Pfn first, Order order, CpuId cpu);
+    void unmap(VirtAddr at, std::uint64_t pages, CpuId cpu);
+    void flush(VirtAddr begin, VirtAddr end, CpuId cpu);
+    [[nodiscard]] std::optional<Pfn> frame_of(VirtAddr at) const;
+    bool read(VirtAddr at, std::span<std::byte> into, CpuId cpu);
+    bool write(VirtAddr at, std::span<const std::byte> from, CpuId cpu);
+    bool touch(VirtAddr at, CpuId cpu);
+    [[nodiscard]] AddressRange window() const { return window_; }
+    [[nodiscard]] MmuStats stats() const;
+    [[nodiscard]] MaybeViolation find_violation() const;
+
+    /// An address as a pointer, for those who use mapped memory as it is. Where nothing is mapped it faults.
+    [[nodiscard]] static void* pointer(VirtAddr at) { return reinterpret_cast<void*>(at.value()); }
+
+    struct Inside;  ///< for tests that break it
+
+  private:
+    struct Extent {
+        std::uint64_t pages = 0;
+        Pfn first;
+        bool lazy = false;
+        bool huge = false;
+    };
+    using Extents = std::map<std::uint64_t, Extent>;  ///< by their first page
+    using Lock = std::lock_guard<std::mutex>;
+
+    [[nodiscard]] bool map_extents(const Extents& wanted);
+    [[nodiscard]] bool reserve(const Extents& wanted);
+    [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent);
+    void undo(const Extents& wanted);
+    /// Makes address space reserved again. false: the kernel refused.
+    [[nodiscard]] bool clear(std::uint64_t page, std::uint64_t end);
+    void split(std::uint64_t page);
+    void drop_lazy(std::uint64_t page, std::uint64_t end);
+    /// The first extent that lies above `page` or contains it.
+    [[nodiscard]] Extents::iterator first_behind(std::uint64_t page);
+    [[nodiscard]] const Extent* find(VirtAddr at) const;
+    /// Reserved pieces between the extents around pages [page, end).
+    [[nodiscard]] std::uint64_t gaps_around(std::uint64_t page, std::uint64_t end) const;
+    template <class Change>
+    void change_extents(std::uint64_t page, std::uint64_t end, Change&& change);
+    [[nodiscard]] bool is_mapped(VirtAddr at, std::size_t bytes) const;
+
+    Arena& arena_;
+    bool populate_;
+    AddressRange window_;
+    std::span<std::byte> reserved_;  ///< what window_ was aligned in
+    mutable std::mutex lock_;
+    Extents extents_;
+    MmuStats stats_;
+};
+static_assert(Mmu<HostMmu>);
+
+}  // namespace kmemlab

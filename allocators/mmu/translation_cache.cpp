@@ -1,0 +1,141 @@
+#include "allocators/mmu/translation_cache.hpp"
+
+#include <algorithm>
+#include <bit>
+
+namespace kmemlab {
+
+TranslationCache::TranslationCache(const CacheGeometry& geometry)
+    : ways_{geometry.ways},
+      replacement_{geometry.replacement},
+      entries_(geometry.entries),
+      sets_(geometry.sets()) {
+    const unsigned index_bits = static_cast<unsigned>(std::bit_width(geometry.entries * 4U - 1));
+    index_.resize(std::size_t{1} << index_bits);
+    hash_shift_ = 64 - index_bits;
+    for (const Cached kind : geometry.kinds) holds_[static_cast<std::size_t>(kind)] = true;
+    clear();
+}
+
+void TranslationCache::clear() {
+    std::fill(entries_.begin(), entries_.end(), Entry{});
+    std::fill(sets_.begin(), sets_.end(), Set{});
+    std::fill(index_.begin(), index_.end(), nowhere);
+    counts_.fill(0);
+    size_ = 0;
+}
+
+std::size_t TranslationCache::metadata_bytes() const {
+    return entries_.size() * sizeof(Entry) + sets_.size() * sizeof(Set) + index_.size() * sizeof(Position);
+}
+
+std::size_t TranslationCache::hash(std::uint64_t key) const {
+    return key * 0x9e3779b97f4a7c15U >> hash_shift_;  // multiplicative hashing, Knuth, volume 3, 6.4
+}
+
+std::size_t TranslationCache::slot_of(std::uint64_t key) const {
+    std::size_t slot = hash(key);
+    while (index_[slot] != nowhere && entries_[index_[slot]].key != key) slot = (slot + 1) % index_.size();
+    return slot;
+}
+
+const Translation* TranslationCache::find(Cached kind, VirtAddr at) {
+    if (counts_[static_cast<std::size_t>(kind)] == 0) return nullptr;
+    const Position position = index_[slot_of(key_of(kind, at))];
+    if (position == nowhere) return nullptr;
+    note_use(position);
+    return &entries_[position].translation;
+}
+
+void TranslationCache::insert(Cached kind, VirtAddr at, Translation translation) {
+    const std::uint64_t key = key_of(kind, at);
+    KMEMLAB_DEBUG_CHECK(index_[slot_of(key)] == nowhere);
+    const auto set = static_cast<unsigned>(key / cached_kinds % sets_.size());
+    const Position position = choose_way(set);
+    Entry& entry = entries_[position];
+    if (entry.key != no_key) evict(position, slot_of(entry.key));
+    entry.key = key;
+    entry.translation = translation;
+    index_[slot_of(key)] = position;
+    ++counts_[static_cast<std::size_t>(kind)];
+    ++sets_[set].used;
+    ++size_;
+    note_use(position);
+}
+
+void TranslationCache::drop(Cached kind, VirtAddr at) {
+    if (counts_[static_cast<std::size_t>(kind)] == 0) return;
+    const std::size_t slot = slot_of(key_of(kind, at));
+    if (index_[slot] != nowhere) evict(index_[slot], slot);
+}
+
+void TranslationCache::evict(Position position, std::size_t slot) {
+    Entry& entry = entries_[position];
+    forget(slot);
+    --counts_[entry.key % cached_kinds];
+    --set_of(position).used;
+    --size_;
+    entry.key = no_key;
+}
+
+/// Empties a slot of the index and moves those behind it up that were pushed beyond their place.
+void TranslationCache::forget(std::size_t slot) {
+    const std::size_t mask = index_.size() - 1;
+    for (std::size_t next = (slot + 1) & mask; index_[next] != nowhere; next = (next + 1) & mask) {
+        const std::size_t home = hash(entries_[index_[next]].key);
+        if (((next - home) & mask) < ((next - slot) & mask)) continue;
+        index_[slot] = index_[next];
+        slot = next;
+    }
+    index_[slot] = nowhere;
+}
+
+TranslationCache::Position TranslationCache::choose_way(unsigned set) const {
+    const auto first = static_cast<Position>(set * ways_);
+    if (sets_[set].used < ways_) {
+        Position way = first;
+        while (entries_[way].key != no_key) ++way;
+        return way;
+    }
+    return replacement_ == Replacement::lru ? sets_[set].oldest : tree_victim(set);
+}
+
+void TranslationCache::note_use(Position position) {
+    if (replacement_ == Replacement::lru) {
+        move_to_front(position);
+    } else {
+        point_tree_away(position);
+    }
+}
+
+void TranslationCache::move_to_front(Position position) {
+    Set& set = set_of(position);
+    if (set.newest == position) return;
+    Entry& entry = entries_[position];
+    if (entry.newer != nowhere) entries_[entry.newer].older = entry.older;
+    if (entry.older != nowhere) entries_[entry.older].newer = entry.newer;
+    if (set.oldest == position) set.oldest = entry.newer;
+    if (set.oldest == nowhere) set.oldest = position;
+    if (set.newest != nowhere) entries_[set.newest].newer = position;
+    entry.older = set.newest;
+    entry.newer = nowhere;
+    set.newest = position;
+}
+
+// Nodes of the tree are numbered from 1 on as in a heap: below n lie 2n and 2n + 1; the ways are the leaves.
+
+void TranslationCache::point_tree_away(Position position) {
+    Set& set = set_of(position);
+    for (std::size_t node = ways_ + position % ways_; node > 1; node /= 2) {
+        const std::uint64_t parent = std::uint64_t{1} << (node / 2);
+        set.tree = node % 2 == 0 ? set.tree | parent : set.tree & ~parent;
+    }
+}
+
+TranslationCache::Position TranslationCache::tree_victim(unsigned set) const {
+    std::size_t node = 1;
+    while (node < ways_) node = 2 * node + (sets_[set].tree >> node & 1);
+    return static_cast<Position>(set * ways_ + node - ways_);
+}
+
+}  // namespace kmemlab
