@@ -34,6 +34,11 @@ class UsedMachine {
             model.kmem_cache_free(*held_.back().cache, held_.back().object, cpu);
             held_.pop_back();
         }
+        // Of the largest everything: SLAB shares none of these, so that its slabs become empty.
+        for (Held& held : held_) {
+            if (held.cache == caches.back()) model.kmem_cache_free(*held.cache, held.object, CpuId{0});
+        }
+        std::erase_if(held_, [&](const Held& held) { return held.cache == caches.back(); });
     }
 
     [[nodiscard]] std::string text(std::string_view name) const {
