@@ -2,28 +2,27 @@
 /// per CPU and per node, in the place of the CPU's slab and its partial slabs.
 ///
 ///     kmem_cache_alloc   top of main; empty: the spare if it has objects, else a full sheaf from the barn,
-///     else
-///                        an empty sheaf is filled from the slabs                       (SHEAF-3)
+///                        else an empty sheaf is filled from the slabs                 (SHEAF-3)
 ///     kmem_cache_free    onto main; full: the spare if it is empty, else main goes to the barn for an empty
-///                        one; no room there: the spare is flushed to the slabs         (SHEAF-4)
-///     below              slabs are on the node's partial list or full                  (SHEAF-7)
+///                        one; no room there: the spare is flushed to the slabs        (SHEAF-4)
+///     below              slabs are on the node's partial list or full                 (SHEAF-7)
 ///
 /// cache.hpp shows what lies where, sheaf.hpp and barn.hpp the two parts. Slabs, layout of objects,
 /// debugging, merging and large sizes are allocators/slub, which sees this layer as its one user: to it an
-/// object in a sheaf is in use. Rules are cited by their numbers (SHEAF-n, SLUB-n), laws by theirs (H1..H4;
-/// U1..U12 and G8 are checked below). The rules of sheaves are less certain than the others: they come from
-/// public descriptions, and no recorded data confirm them.
+/// object in a sheaf is in use. Rules are cited by their numbers (SHEAF-n, SLUB-n), laws by theirs (H1..H5;
+/// of the slabs U1..U12, G8). The rules of sheaves are less certain than the others: they come from public
+/// descriptions, and no recorded data confirm them.
 ///
-/// A CPU's slot is its own, and a fast path touches nothing else of the cache; a free reads the descriptor of
-/// the object's slab, as in Linux. So two CPUs of which one allocates and the other frees take the barn's
-/// lock once in `capacity` operations each. The barn's lock and the lock of the slabs' list are never held at
+/// A CPU's sheaves are its own, and a fast path touches nothing else of the cache; a free reads the
+/// descriptor of the object's slab. So of two CPUs one of which allocates and the other frees each takes the
+/// barn's lock once in `capacity` operations. That lock and the one of the slabs' list are never held at
 /// once. Foreign pointers and wrong caches are found at the free; a pointer into an object when its sheaf is
-/// flushed, and reported then.
+/// flushed.
 ///
 /// What the rules leave open is decided so: a sheaf is filled from the front of the partial list, then from
 /// new slabs, and what of the last slab is not wanted is freed to it (so it goes to the list's tail);
 /// flushing a sheaf is a bulk free (SLUB-52); an empty sheaf for which the barn has no room is dropped; bulk
-/// operations are as many single ones, each sheaf moving whole.
+/// operations are as many single ones.
 ///
 /// Beside Linux 7.0: SLUB's other rules (order, min_partial, debugging, texts) are those of Linux 6.1. The
 /// kernel's sheaves are kmalloc objects; here they lie outside the arena, as metadata, and can always be had,
