@@ -57,7 +57,7 @@ def panel(axis, rows, count, with_remote):
     for label, line in rows.groupby("label", sort=False):
         line = line.sort_values("cpus")
         axis.plot(line.cpus, 1000 * count(line) / line.operations, markersize=4.5, markeredgecolor="white",
-                  markeredgewidth=0.5, label=label, **looks[label])
+                  markeredgewidth=0.5, label=label, zorder=2 if looks[label]["linestyle"] == style.SOLID else 3, **looks[label])
     if with_remote:
         line = rows[rows.label == rows.label.iloc[0]].sort_values("cpus")
         axis.plot(line.cpus, 1000 * line.remote_frees / line.operations, color="#767676", linestyle=style.DOTTED,
