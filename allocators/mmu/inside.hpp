@@ -11,9 +11,8 @@ struct PageTable::Inside {
 };
 
 struct Tlb::Inside {
-    static std::vector<TranslationCache>& l1(Tlb& tlb) { return tlb.l1_; }
-    static std::vector<TranslationCache>& l2(Tlb& tlb) { return tlb.l2_; }
-    static std::vector<TranslationCache>& walk(Tlb& tlb) { return tlb.walk_; }
+    static std::vector<TranslationCache>& l1(Tlb& tlb) { return tlb.l1_.caches; }
+    static std::vector<TranslationCache>& l2(Tlb& tlb) { return tlb.l2_.caches; }
 };
 
 struct SoftMmu::Inside {

@@ -14,9 +14,9 @@
 /// interrupted; after any flush its TLB is empty when it comes back.
 ///
 /// Table pages are accounted (V14, G8) and come from a page source or from the C++ heap.
-/// Laws checked: V4 and V14 (recounted), V5 (leaves), V6 (no leaf maps a table's page), V7. Lock: one, taken
-/// by every call; counts are the same in every run if one thread plays all CPUs. Differences from Linux: a
-/// huge leaf is not split (V12), and frames have no protection.
+/// Laws checked: V4 and V14 (recounted), V5 (leaves), V6 (no leaf maps a table's page), V7.
+/// Lock: one, taken by every call. Counts are the same in every run if one thread plays all CPUs.
+/// Differences from Linux: a huge leaf is not split (V12), and pages have no protection.
 #pragma once
 
 #include <mutex>

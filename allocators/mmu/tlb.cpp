@@ -1,7 +1,5 @@
 #include "allocators/mmu/tlb.hpp"
 
-#include <algorithm>
-
 namespace kmemlab {
 
 TlbCounts& TlbCounts::operator+=(const TlbCounts& other) {
@@ -16,72 +14,64 @@ TlbCounts& TlbCounts::operator+=(const TlbCounts& other) {
     return *this;
 }
 
-Tlb::Tlb(const TlbGeometry& geometry)
-    : l1_{make(geometry.l1)}, l2_{make(geometry.l2)}, walk_{make(geometry.walk)} {}
-
-Tlb::Caches Tlb::make(const std::vector<CacheGeometry>& level) {
-    return {level.begin(), level.end()};
+Tlb::Level::Level(const std::vector<CacheGeometry>& geometry) : caches{geometry.begin(), geometry.end()} {
+    number_.fill(none);
+    for (std::size_t i = 0; i < geometry.size(); ++i) {
+        for (const Cached kind : geometry[i].kinds) {
+            number_[static_cast<std::size_t>(kind)] = static_cast<std::uint8_t>(i);
+        }
+    }
 }
+
+const Translation* Tlb::Level::find_page(VirtAddr at) {
+    for (const Cached kind : {Cached::page_4k, Cached::page_2m, Cached::page_1g}) {
+        if (const Translation* found = find(kind, at)) return found;
+    }
+    return nullptr;
+}
+
+void Tlb::Level::fill_page(VirtAddr at, const Translation& leaf) {
+    for (unsigned level = leaf.entry.level(); level > 0; --level) {
+        if (TranslationCache* cache = cache_of(cached_leaf(level))) {
+            return cache->insert(cached_leaf(level), at, leaf);
+        }
+    }
+}
+
+void Tlb::Level::drop(VirtAddr at) {
+    for (std::uint8_t kind = 1; kind < cached_kinds; ++kind) {
+        if (TranslationCache* cache = cache_of(Cached{kind})) cache->drop(Cached{kind}, at);
+    }
+}
+
+void Tlb::Level::clear() {
+    for (TranslationCache& cache : caches) {
+        if (cache.size() != 0) cache.clear();
+    }
+}
+
+Tlb::Tlb(const TlbGeometry& geometry) : l1_{geometry.l1}, l2_{geometry.l2}, walk_{geometry.walk} {}
 
 std::size_t Tlb::metadata_bytes() const {
     std::size_t bytes = sizeof(Tlb);
-    for (const Caches* level : {&l1_, &l2_, &walk_}) {
-        for (const TranslationCache& cache : *level) bytes += sizeof(cache) + cache.metadata_bytes();
+    for (const Level* level : {&l1_, &l2_, &walk_}) {
+        for (const TranslationCache& cache : level->caches) bytes += sizeof(cache) + cache.metadata_bytes();
     }
     return bytes;
 }
 
-TranslationCache* Tlb::cache_of(Caches& level, Cached kind) {
-    for (TranslationCache& cache : level) {
-        if (cache.holds(kind)) return &cache;
-    }
-    return nullptr;
-}
-
-const Translation* Tlb::find_page(Caches& level, VirtAddr at) {
-    for (TranslationCache& cache : level) {
-        for (const Cached kind : {Cached::page_4k, Cached::page_2m, Cached::page_1g}) {
-            if (const Translation* found = cache.find(kind, at)) return found;
-        }
-    }
-    return nullptr;
-}
-
-void Tlb::fill_page(Caches& level, VirtAddr at, Translation leaf) {
-    for (unsigned l = leaf.entry.level(); l > 0; --l) {
-        if (TranslationCache* cache = cache_of(level, cached_leaf(l))) {
-            return cache->insert(cached_leaf(l), at, leaf);
-        }
-    }
-}
-
 std::optional<Translation> Tlb::translate(VirtAddr at, const PageTable& table) {
-    std::optional<Translation> leaf;
-    if (const Translation* found = find_page(l1_, at)) {
+    const Translation* found = l1_.find_page(at);
+    if (found != nullptr) {
         ++counts_.l1_hits;
-        leaf = *found;
-    } else if (found = find_page(l2_, at); found != nullptr) {
+    } else if (found = l2_.find_page(at); found != nullptr) {
         ++counts_.l2_hits;
-        leaf = *found;
-        fill_page(l1_, at, *leaf);
+        l1_.fill_page(at, *found);
     } else {
         return walk(at, table);
     }
-    if (leaf->is_stale()) ++counts_.stale_uses;
-    return leaf;
-}
-
-Tlb::Start Tlb::start_of_walk(VirtAddr at, const PageTable& table) {
-    for (unsigned level = 2; level <= table.levels(); ++level) {
-        for (Caches* caches : {&walk_, &l2_}) {
-            TranslationCache* cache = cache_of(*caches, cached_pointer(level));
-            if (cache == nullptr) continue;
-            if (const Translation* found = cache->find(cached_pointer(level), at)) {
-                return {found->entry.table(), level - 1};
-            }
-        }
-    }
-    return {&table.root(), table.levels()};
+    if (found->is_stale()) ++counts_.stale_uses;
+    return *found;
 }
 
 std::optional<Translation> Tlb::walk(VirtAddr at, const PageTable& table) {
@@ -94,49 +84,50 @@ std::optional<Translation> Tlb::walk(VirtAddr at, const PageTable& table) {
             ++counts_.faults;
             return {};
         }
+        const Translation read{&entry, entry};
         if (entry.is_leaf()) {
-            const Translation leaf{&entry, entry};
-            fill_page(l2_, at, leaf);
-            fill_page(l1_, at, leaf);
-            return leaf;
+            l2_.fill_page(at, read);
+            l1_.fill_page(at, read);
+            return read;
         }
-        fill_pointer(at, level, {&entry, entry});
+        fill_pointer(at, level, read);
         here = entry.table();
     }
 }
 
-void Tlb::fill_pointer(VirtAddr at, unsigned level, Translation pointer) {
-    for (Caches* caches : {&walk_, &l2_}) {
-        if (TranslationCache* cache = cache_of(*caches, cached_pointer(level))) {
+/// The deepest table that a cached pointer leads to, or the root.
+Tlb::Start Tlb::start_of_walk(VirtAddr at, const PageTable& table) {
+    for (unsigned level = 2; level <= table.levels(); ++level) {
+        for (Level* caches : {&walk_, &l2_}) {
+            if (const Translation* found = caches->find(cached_pointer(level), at)) {
+                return {found->entry.table(), level - 1};
+            }
+        }
+    }
+    return {&table.root(), table.levels()};
+}
+
+void Tlb::fill_pointer(VirtAddr at, unsigned level, const Translation& pointer) {
+    for (Level* caches : {&walk_, &l2_}) {
+        if (TranslationCache* cache = caches->cache_of(cached_pointer(level))) {
             cache->insert(cached_pointer(level), at, pointer);
         }
     }
 }
 
-void Tlb::drop(Caches& level, Cached kind, VirtAddr at) {
-    if (TranslationCache* cache = cache_of(level, kind)) cache->drop(kind, at);
-}
-
 void Tlb::flush_pages(AddressRange range) {
-    for (std::uint64_t page = range.begin.page(); page < range.begin.page() + range.pages(); ++page) {
+    const std::uint64_t end = range.begin.page() + range.pages();
+    for (std::uint64_t page = range.begin.page(); page < end; ++page) {
         ++counts_.flushed_pages;
-        for (unsigned kind = 1; kind < cached_kinds; ++kind) {
-            drop(l1_, Cached{static_cast<std::uint8_t>(kind)}, VirtAddr::of_page(page));
-            drop(l2_, Cached{static_cast<std::uint8_t>(kind)}, VirtAddr::of_page(page));
-        }
+        l1_.drop(VirtAddr::of_page(page));
+        l2_.drop(VirtAddr::of_page(page));
     }
-    for (TranslationCache& cache : walk_) {
-        if (cache.size() != 0) cache.clear();
-    }
+    walk_.clear();
 }
 
 void Tlb::flush_all() {
     ++counts_.full_flushes;
-    for (Caches* level : {&l1_, &l2_, &walk_}) {
-        for (TranslationCache& cache : *level) {
-            if (cache.size() != 0) cache.clear();
-        }
-    }
+    for (Level* level : {&l1_, &l2_, &walk_}) level->clear();
 }
 
 }  // namespace kmemlab

@@ -13,6 +13,7 @@
 /// Belongs to one CPU; SoftMmu guards it. Laws: V7.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -53,34 +54,52 @@ class Tlb {
     /// Calls visit(kind, first address, translation) for each entry of each cache.
     template <class Visit>
     void for_each(Visit&& visit) const {
-        for (const Caches* level : {&l1_, &l2_, &walk_}) {
-            for (const TranslationCache& cache : *level) cache.for_each(visit);
+        for (const Level* level : {&l1_, &l2_, &walk_}) {
+            for (const TranslationCache& cache : level->caches) cache.for_each(visit);
         }
     }
 
     struct Inside;  ///< for tests that break it
 
   private:
-    using Caches = std::vector<TranslationCache>;
+    /// The caches of one level, and which of them holds each kind.
+    class Level {
+      public:
+        explicit Level(const std::vector<CacheGeometry>& geometry);
+        /// nullptr: none.
+        [[nodiscard]] TranslationCache* cache_of(Cached kind) {
+            const std::uint8_t number = number_[static_cast<std::size_t>(kind)];
+            return number == none ? nullptr : &caches[number];
+        }
+        [[nodiscard]] const Translation* find(Cached kind, VirtAddr at) {
+            TranslationCache* const cache = cache_of(kind);
+            return cache == nullptr ? nullptr : cache->find(kind, at);
+        }
+        [[nodiscard]] const Translation* find_page(VirtAddr at);
+        /// Inserts a leaf as the largest kind that this level holds of it.
+        void fill_page(VirtAddr at, const Translation& leaf);
+        void drop(VirtAddr at);
+        void clear();
 
-    [[nodiscard]] static Caches make(const std::vector<CacheGeometry>& level);
-    /// The cache of a level that holds a kind; nullptr: none.
-    [[nodiscard]] static TranslationCache* cache_of(Caches& level, Cached kind);
-    [[nodiscard]] static const Translation* find_page(Caches& level, VirtAddr at);
-    static void fill_page(Caches& level, VirtAddr at, Translation leaf);
-    static void drop(Caches& level, Cached kind, VirtAddr at);
-    [[nodiscard]] std::optional<Translation> walk(VirtAddr at, const PageTable& table);
-    /// The deepest table on the way to an address that a cached pointer leads to, and its level.
+        std::vector<TranslationCache> caches;
+
+      private:
+        static constexpr std::uint8_t none = 0xff;
+        std::array<std::uint8_t, cached_kinds> number_{};
+    };
+
+    /// A table on the way to an address, and its level.
     struct Start {
         const Table* table;
         unsigned level;
     };
+    [[nodiscard]] std::optional<Translation> walk(VirtAddr at, const PageTable& table);
     [[nodiscard]] Start start_of_walk(VirtAddr at, const PageTable& table);
-    void fill_pointer(VirtAddr at, unsigned level, Translation pointer);
+    void fill_pointer(VirtAddr at, unsigned level, const Translation& pointer);
 
-    Caches l1_;
-    Caches l2_;
-    Caches walk_;
+    Level l1_;
+    Level l2_;
+    Level walk_;
     TlbCounts counts_;
 };
 

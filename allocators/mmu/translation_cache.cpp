@@ -18,7 +18,10 @@ TranslationCache::TranslationCache(const CacheGeometry& geometry)
 }
 
 void TranslationCache::clear() {
-    std::fill(entries_.begin(), entries_.end(), Entry{});
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        entries_[i] = Entry{};
+        entries_[i].set = static_cast<Position>(i / ways_);
+    }
     std::fill(sets_.begin(), sets_.end(), Set{});
     std::fill(index_.begin(), index_.end(), nowhere);
     counts_.fill(0);
@@ -29,31 +32,13 @@ std::size_t TranslationCache::metadata_bytes() const {
     return entries_.size() * sizeof(Entry) + sets_.size() * sizeof(Set) + index_.size() * sizeof(Position);
 }
 
-std::size_t TranslationCache::hash(std::uint64_t key) const {
-    return key * 0x9e3779b97f4a7c15U >> hash_shift_;  // multiplicative hashing, Knuth, volume 3, 6.4
-}
-
-std::size_t TranslationCache::slot_of(std::uint64_t key) const {
-    std::size_t slot = hash(key);
-    while (index_[slot] != nowhere && entries_[index_[slot]].key != key) slot = (slot + 1) % index_.size();
-    return slot;
-}
-
-const Translation* TranslationCache::find(Cached kind, VirtAddr at) {
-    if (counts_[static_cast<std::size_t>(kind)] == 0) return nullptr;
-    const Position position = index_[slot_of(key_of(kind, at))];
-    if (position == nowhere) return nullptr;
-    note_use(position);
-    return &entries_[position].translation;
-}
-
 void TranslationCache::insert(Cached kind, VirtAddr at, Translation translation) {
     const std::uint64_t key = key_of(kind, at);
     KMEMLAB_DEBUG_CHECK(index_[slot_of(key)] == nowhere);
-    const auto set = static_cast<unsigned>(key / cached_kinds % sets_.size());
+    const std::size_t set = key / cached_kinds & (sets_.size() - 1);
     const Position position = choose_way(set);
     Entry& entry = entries_[position];
-    if (entry.key != no_key) evict(position, slot_of(entry.key));
+    if (entry.key != no_key) evict(position);
     entry.key = key;
     entry.translation = translation;
     index_[slot_of(key)] = position;
@@ -65,15 +50,15 @@ void TranslationCache::insert(Cached kind, VirtAddr at, Translation translation)
 
 void TranslationCache::drop(Cached kind, VirtAddr at) {
     if (counts_[static_cast<std::size_t>(kind)] == 0) return;
-    const std::size_t slot = slot_of(key_of(kind, at));
-    if (index_[slot] != nowhere) evict(index_[slot], slot);
+    const Position position = index_[slot_of(key_of(kind, at))];
+    if (position != nowhere) evict(position);
 }
 
-void TranslationCache::evict(Position position, std::size_t slot) {
+void TranslationCache::evict(Position position) {
     Entry& entry = entries_[position];
-    forget(slot);
+    forget(slot_of(entry.key));
     --counts_[entry.key % cached_kinds];
-    --set_of(position).used;
+    --sets_[entry.set].used;
     --size_;
     entry.key = no_key;
 }
@@ -90,27 +75,16 @@ void TranslationCache::forget(std::size_t slot) {
     index_[slot] = nowhere;
 }
 
-TranslationCache::Position TranslationCache::choose_way(unsigned set) const {
-    const auto first = static_cast<Position>(set * ways_);
+TranslationCache::Position TranslationCache::choose_way(std::size_t set) const {
     if (sets_[set].used < ways_) {
-        Position way = first;
+        auto way = static_cast<Position>(set * ways_);
         while (entries_[way].key != no_key) ++way;
         return way;
     }
     return replacement_ == Replacement::lru ? sets_[set].oldest : tree_victim(set);
 }
 
-void TranslationCache::note_use(Position position) {
-    if (replacement_ == Replacement::lru) {
-        move_to_front(position);
-    } else {
-        point_tree_away(position);
-    }
-}
-
-void TranslationCache::move_to_front(Position position) {
-    Set& set = set_of(position);
-    if (set.newest == position) return;
+void TranslationCache::move_to_front(Set& set, Position position) {
     Entry& entry = entries_[position];
     if (entry.newer != nowhere) entries_[entry.newer].older = entry.older;
     if (entry.older != nowhere) entries_[entry.older].newer = entry.newer;
@@ -124,15 +98,14 @@ void TranslationCache::move_to_front(Position position) {
 
 // Nodes of the tree are numbered from 1 on as in a heap: below n lie 2n and 2n + 1; the ways are the leaves.
 
-void TranslationCache::point_tree_away(Position position) {
-    Set& set = set_of(position);
-    for (std::size_t node = ways_ + position % ways_; node > 1; node /= 2) {
+void TranslationCache::point_tree_away(Set& set, Position position) const {
+    for (std::size_t node = ways_ + (position & (ways_ - 1)); node > 1; node /= 2) {
         const std::uint64_t parent = std::uint64_t{1} << (node / 2);
         set.tree = node % 2 == 0 ? set.tree | parent : set.tree & ~parent;
     }
 }
 
-TranslationCache::Position TranslationCache::tree_victim(unsigned set) const {
+TranslationCache::Position TranslationCache::tree_victim(std::size_t set) const {
     std::size_t node = 1;
     while (node < ways_) node = 2 * node + (sets_[set].tree >> node & 1);
     return static_cast<Position>(set * ways_ + node - ways_);

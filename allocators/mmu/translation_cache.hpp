@@ -34,7 +34,13 @@ class TranslationCache {
 
     [[nodiscard]] bool holds(Cached kind) const { return holds_[static_cast<std::size_t>(kind)]; }
     /// The entry for an address, which is used by this; nullptr: none.
-    [[nodiscard]] const Translation* find(Cached kind, VirtAddr at);
+    [[nodiscard]] const Translation* find(Cached kind, VirtAddr at) {
+        if (counts_[static_cast<std::size_t>(kind)] == 0) return nullptr;
+        const Position position = index_[slot_of(key_of(kind, at))];
+        if (position == nowhere) return nullptr;
+        note_use(position);
+        return &entries_[position].translation;
+    }
     /// Takes a way for it. It must not be there.
     void insert(Cached kind, VirtAddr at, Translation translation);
     void drop(Cached kind, VirtAddr at);
@@ -62,33 +68,48 @@ class TranslationCache {
     struct Entry {
         std::uint64_t key = no_key;
         Translation translation;
+        Position set = 0;
         Position newer = nowhere;  ///< of the same set, for lru
         Position older = nowhere;
     };
     struct Set {
-        unsigned used = 0;
+        std::uint64_t tree = 0;  ///< for tree_plru: bit n set: the right half below node n is older
+        Position used = 0;
         Position newest = nowhere;
         Position oldest = nowhere;
-        std::uint64_t tree = 0;  ///< for tree_plru: bit n set: the right half below node n is older
     };
 
     [[nodiscard]] static std::uint64_t key_of(Cached kind, VirtAddr at) {
         const std::uint64_t page = at.page() >> order_of_level(level_of(kind)).value();
         return page * cached_kinds + static_cast<std::uint64_t>(kind);
     }
-    [[nodiscard]] Set& set_of(Position position) { return sets_[position / ways_]; }
-    [[nodiscard]] std::size_t hash(std::uint64_t key) const;
+    [[nodiscard]] std::size_t hash(std::uint64_t key) const {
+        return key * 0x9e3779b97f4a7c15U >> hash_shift_;  // multiplicative: Knuth, volume 3, 6.4
+    }
     /// Where in index_ a key is, or where it would go.
-    [[nodiscard]] std::size_t slot_of(std::uint64_t key) const;
+    [[nodiscard]] std::size_t slot_of(std::uint64_t key) const {
+        std::size_t slot = hash(key);
+        while (index_[slot] != nowhere && entries_[index_[slot]].key != key) {
+            slot = (slot + 1) & (index_.size() - 1);
+        }
+        return slot;
+    }
+    void note_use(Position position) {
+        Set& set = sets_[entries_[position].set];
+        if (replacement_ == Replacement::tree_plru) {
+            point_tree_away(set, position);
+        } else if (set.newest != position) {
+            move_to_front(set, position);
+        }
+    }
     void forget(std::size_t slot);
-    void evict(Position position, std::size_t slot);
-    [[nodiscard]] Position choose_way(unsigned set) const;
-    [[nodiscard]] Position tree_victim(unsigned set) const;
-    void note_use(Position position);
-    void move_to_front(Position position);
-    void point_tree_away(Position position);
+    void evict(Position position);
+    [[nodiscard]] Position choose_way(std::size_t set) const;
+    [[nodiscard]] Position tree_victim(std::size_t set) const;
+    void move_to_front(Set& set, Position position);
+    void point_tree_away(Set& set, Position position) const;
 
-    unsigned ways_;
+    std::size_t ways_;
     Replacement replacement_;
     std::array<bool, cached_kinds> holds_{};
     std::array<std::uint32_t, cached_kinds>

@@ -93,7 +93,7 @@ TEST_CASE("cached pointers shorten the walk by what is shared") {
 TEST_CASE("what l1 gave up is found in l2") {
     Machine m;
     m.map(0, 6);
-    for (const std::uint64_t page : {0, 1, 2, 3}) m.touch(page);
+    for (const std::uint64_t page : {0U, 1U, 2U, 3U}) m.touch(page);
     CHECK(m.news() == "l1 0 l2 0 walks 4 steps 7");
     m.touch(3);
     m.touch(2);

@@ -40,7 +40,7 @@ struct Pages {
 
 TEST_CASE("lru gives up what was used longest ago") {
     Pages p{4, 4};
-    for (const std::uint64_t page : {10, 11, 12, 13}) p.insert(page);
+    for (const std::uint64_t page : {10U, 11U, 12U, 13U}) p.insert(page);
     p.use(10);
     p.insert(14);
     CHECK(p.held() == "10 12 13 14 ");
@@ -54,7 +54,7 @@ TEST_CASE("lru gives up what was used longest ago") {
 
 TEST_CASE("a way that was dropped is filled before anything is given up") {
     Pages p{4, 4};
-    for (const std::uint64_t page : {0, 1, 2, 3}) p.insert(page);
+    for (const std::uint64_t page : {0U, 1U, 2U, 3U}) p.insert(page);
     p.cache.drop(Cached::page_4k, VirtAddr::of_page(2));
     p.cache.drop(Cached::page_4k, VirtAddr::of_page(99));
     CHECK(p.held() == "0 1 3 ");
@@ -68,7 +68,7 @@ TEST_CASE("a way that was dropped is filled before anything is given up") {
 
 TEST_CASE("the low bits of the page number name the set") {
     Pages p{8, 2};
-    for (const std::uint64_t page : {0, 4, 8, 1, 5, 2, 3}) p.insert(page);
+    for (const std::uint64_t page : {0U, 4U, 8U, 1U, 5U, 2U, 3U}) p.insert(page);
     CHECK(p.held() == "1 2 3 4 5 8 ");
     p.use(4);
     p.insert(12);
