@@ -36,12 +36,16 @@ void compare_rows(Comparison& comparison, const Answer& answer) {
     while (!comparison.at_end()) comparison.row(answer(comparison.next_row()));
 }
 
-/// Rows that `answer` gets right; for choosing among rules.
+/// Rows that `answer` gets right, of some hundred evenly chosen; for choosing among rules.
 std::size_t count_equal(const Comparison& comparison, const Answer& answer) {
+    constexpr std::size_t sample = 512;
     const auto& lines = comparison.file().lines();
-    return static_cast<std::size_t>(
-        std::count_if(lines.begin() + static_cast<std::ptrdiff_t>(comparison.line()), lines.end(),
-                      [&](std::string_view line) { return answer(fields_of(line)) == line; }));
+    const std::size_t step = (lines.size() - comparison.line()) / sample + 1;
+    std::size_t equal = 0;
+    for (std::size_t i = comparison.line(); i < lines.size(); i += step) {
+        if (answer(fields_of(lines[i])) == lines[i]) ++equal;
+    }
+    return equal;
 }
 
 /// Compares by the rules, of those in `candidates`, that explain most rows, the first of equals.

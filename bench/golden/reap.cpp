@@ -4,6 +4,7 @@
 ///     call,before|after|pair,node_due,<state>        sample,sample,jiffies_since,<state>
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -91,6 +92,17 @@ std::vector<std::string> sleeping_rows(const GoldenFile& file, std::size_t begin
     return rows;
 }
 
+/// Every time of the first round that makes a difference: rounds fall between other samples only if the
+/// first passes a sample's time.
+std::set<Jiffies> first_rounds(const GoldenFile& file, std::size_t begin) {
+    std::set<Jiffies> times;
+    for (std::size_t line = begin; line < file.lines().size(); ++line) {
+        const std::uint64_t since = file.number_at(line, fields_of(file.lines()[line])[2], most_operations);
+        times.insert(since % reap_interval + (since % reap_interval == 0 ? reap_interval : 0));
+    }
+    return times;
+}
+
 }  // namespace
 
 void check_reap(Comparison& comparison) {
@@ -135,7 +147,7 @@ void check_reap_sleep(Comparison& comparison) {
     experiment.compare_layout(comparison);
     std::vector<std::string> best;
     std::size_t most = 0;
-    for (Jiffies first = 1; first <= reap_interval; ++first) {
+    for (const Jiffies first : first_rounds(file, comparison.line())) {
         std::vector<std::string> rows = sleeping_rows(file, comparison.line(), first);
         std::size_t equal = 0;
         for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -3,23 +3,23 @@
 #include <map>
 
 #include "allocators/base/check.hpp"
+#include "bench/golden/golden_file.hpp"
 #include "bench/scale/pattern.hpp"
-#include "tests/support/golden.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::scale;
-using namespace kmemlab::test;
 
 namespace {
 
 /// The operations of a recording: `op,kind,cpu,id,...` with kind A or F.
-std::vector<Step> recorded(const std::string& text) {
+std::vector<Step> recorded(const golden::GoldenFile& file) {
     std::vector<Step> steps;
-    for (const std::string_view line : lines_of(text)) {
-        const auto fields = fields_of(line);
+    for (std::size_t i = 0; i < file.lines().size(); ++i) {
+        const auto fields = golden::fields_of(file.lines()[i]);
         if (fields.size() < 4 || (fields[1] != "A" && fields[1] != "F")) continue;
-        const CpuId cpu{static_cast<unsigned>(number(fields[2]))};
-        steps.push_back({fields[1] == "A", cpu, static_cast<std::uint32_t>(number(fields[3]))});
+        const CpuId cpu{static_cast<unsigned>(file.number_at(i, fields[2], max_cpus))};
+        steps.push_back(
+            {fields[1] == "A", cpu, static_cast<std::uint32_t>(file.number_at(i, fields[3], 1U << 31))});
     }
     return steps;
 }
@@ -40,11 +40,11 @@ std::map<std::uint32_t, Life> lives_of(Pattern pattern, unsigned cpus) {
 
 TEST_CASE("a pattern makes the operations of its recording") {
     const auto [file, pattern, cpus] = GENERATE(table<const char*, Pattern, unsigned>({
-        {"linux-6.1-smp-slub/slabtrace-192-prodcons.csv.zst", Pattern::prodcons, 2},
-        {"linux-6.1-smp-slub/slabtrace-192-local.csv.zst", Pattern::local, 4},
+        {"tests/golden/linux-6.1-smp-slub/slabtrace-192-prodcons.csv.zst", Pattern::prodcons, 2},
+        {"tests/golden/linux-6.1-smp-slub/slabtrace-192-local.csv.zst", Pattern::local, 4},
     }));
     CAPTURE(file);
-    const std::vector<Step> kernel = recorded(read_golden(file));
+    const std::vector<Step> kernel = recorded(golden::GoldenFile::read(file));
     const std::vector<Step> ours = steps_of(pattern, cpus, 20000, 0x1234567);
     REQUIRE(kernel.size() >= 20000);
     REQUIRE(ours.size() == kernel.size());

@@ -1,52 +1,11 @@
-#include <fmt/format.h>
 #include <catch2/catch.hpp>
 
 #include "allocators/base/check.hpp"
 #include "allocators/objects/kmalloc_classes.hpp"
 #include "allocators/slab/config.hpp"
 #include "allocators/slab/geometry.hpp"
-#include "tests/support/golden.hpp"
 
 using namespace kmemlab;
-using namespace kmemlab::test;
-
-namespace {
-
-/// The columns of a geometry file, in their order.
-std::string row_of(const SlabGeometryRequest& request, const SlabGeometry& g, unsigned cpus) {
-    const bool hwcache = has(request.flags, CacheFlags::hwcache_align);
-    std::string row = fmt::format(
-        "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}", request.size, request.align, hwcache ? 1 : 0,
-        g.size, g.object_size, g.align, g.order.value(), g.objects, g.colours, g.colour_off, g.batchcount,
-        g.limit, g.shared, to_string(g.place), g.objects, slab_free_limit(cpus, g.batchcount, g.objects));
-    if (cpus > 1) row += fmt::format(",{}", g.shared * g.batchcount);
-    return row;
-}
-
-void compare_geometry(const std::string& name, unsigned cpus) {
-    std::size_t rows = 0;
-    const std::string text = read_golden(name);
-    for (const std::string_view line : lines_of(text)) {
-        if (line.starts_with('#') || line.starts_with("size,")) continue;
-        const auto fields = fields_of(line);
-        SlabGeometryRequest request{static_cast<std::size_t>(number(fields[0])),
-                                    static_cast<std::size_t>(number(fields[1]))};
-        if (fields[2] == "1") request.flags = CacheFlags::hwcache_align;
-        const auto geometry = slab_geometry(request, {.cpus = cpus});
-        REQUIRE(geometry);
-        REQUIRE(row_of(request, *geometry, cpus) == line);
-        ++rows;
-    }
-    CHECK(rows == 7488);
-}
-
-}  // namespace
-
-TEST_CASE("geometry is that of Linux 6.1 for every size, alignment and number of CPUs observed") {
-    compare_geometry("linux-6.1-slab/geometry.csv.zst", 1);
-    compare_geometry("linux-6.1-smp-slab/geometry-4.csv.zst", 4);
-    compare_geometry("linux-6.1-smp-slab/geometry-8.csv.zst", 8);
-}
 
 TEST_CASE("free indexes go off the slab where a constructor keeps them out of objects and nothing is left") {
     const auto off = slab_geometry({.size = 1024, .constructor = true}, {});

@@ -1,11 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include <bit>
 #include <cstring>
 
 #include "allocators/objects/cache.hpp"
 #include "allocators/slab/slab.hpp"
-#include "tests/support/golden.hpp"
 #include "tests/support/page_sources.hpp"
 
 using namespace kmemlab;
@@ -20,15 +18,6 @@ static_assert(ObjectCaches<Slab<OwnedCpus>> && ObjectCaches<Slab<SimulatedCpus>>
 struct Fixture {
     explicit Fixture(const SlabConfig& config = {}) : slab{pages, cpus, config, log} {}
 
-    /// What serves an address, in the words of the golden files.
-    [[nodiscard]] std::string origin(const void* p) const {
-        if (p == nullptr || is_zero_or_null(p)) return "-";
-        const Page& head = arena.page_at(arena.page(arena.pfn(p)).head);
-        const PageState state = head.load_state();
-        if (state.kind == PageKind::slab) return static_cast<const Machine::Cache*>(head.owner)->name;
-        return fmt::format("pages-order{}", state.order);
-    }
-
     Arena arena{std::size_t{64} << 20};
     BumpPages pages{arena};
     OwnedCpus cpus{2};
@@ -37,30 +26,6 @@ struct Fixture {
 };
 
 }  // namespace
-
-TEST_CASE("kmalloc serves each size from the cache that Linux 6.1 took") {
-    Fixture f;
-    const std::string text = read_golden("linux-6.1-slab/kmalloc.csv.zst");
-    std::size_t rows = 0;
-    for (const std::string_view line : lines_of(text)) {
-        if (line.starts_with('#') || line.starts_with("type,")) continue;
-        const auto row = fields_of(line);
-        const Gfp gfp = row[0] == "reclaimable" ? GFP_KERNEL | __GFP_RECLAIMABLE
-                        : row[0] == "account"   ? GFP_KERNEL_ACCOUNT
-                                                : GFP_KERNEL;
-        const auto size = static_cast<std::size_t>(std::stoull(std::string{row[1]}));
-        void* const p = f.slab.kmalloc(size, gfp, cpu);
-        INFO(line);
-        REQUIRE((p == nullptr) == (row[2] == "NULL"));
-        REQUIRE(f.slab.ksize(p) == static_cast<std::size_t>(number(row[3])));
-        REQUIRE(f.origin(p) == row[4]);
-        if (std::has_single_bit(size)) CHECK(reinterpret_cast<std::uintptr_t>(p) % size == 0);
-        f.slab.kfree(p, cpu);
-        ++rows;
-    }
-    CHECK(rows > 1000);
-    CHECK(f.slab.find_violation() == std::nullopt);
-}
 
 TEST_CASE("kmalloc-96 wastes a quarter to lie on cache lines, and says so to nobody") {
     Fixture f;
