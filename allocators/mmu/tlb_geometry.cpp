@@ -212,6 +212,7 @@ TlbGeometry parse_tlb(std::string_view text, std::string_view file) {
 
 std::vector<TlbGeometry> known_tlbs() {
     std::vector<TlbGeometry> all;
+    all.reserve(built_in.size());
     for (const std::string_view text : built_in) all.push_back(parse_tlb(text, "built in"));
     return all;
 }

@@ -10,7 +10,8 @@ TranslationCache::TranslationCache(const CacheGeometry& geometry)
       replacement_{geometry.replacement},
       entries_(geometry.entries),
       sets_(geometry.sets()) {
-    const unsigned index_bits = static_cast<unsigned>(std::bit_width(geometry.entries * 4U - 1));
+    // Sparse, so that a lookup seldom meets another key: mispredicted branches are what it costs.
+    const auto index_bits = static_cast<unsigned>(std::bit_width(geometry.entries * 16U - 1));
     index_.resize(std::size_t{1} << index_bits);
     hash_shift_ = 64 - index_bits;
     for (const Cached kind : geometry.kinds) holds_[static_cast<std::size_t>(kind)] = true;
