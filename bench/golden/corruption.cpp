@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -126,7 +125,7 @@ struct Case {
     std::string_view self_test_letters;             ///< flags of its cache there
     std::vector<std::ptrdiff_t> self_test_reports;  ///< BUG and FIX lines that it demands of each validation
     bool kmalloc = false;
-    std::function<void(Stage&)> play;
+    void (*play)(Stage&);
 };
 
 void play_next_ptr(Stage& stage) {
@@ -141,84 +140,61 @@ void play_next_ptr(Stage& stage) {
     stage.destroy();
 }
 
+void play_rz_alloc(Stage& stage) {
+    std::byte* const p = stage.alloc();
+    p[64] = std::byte{0x12};
+    stage.validate("validate after p[64]=0x12");
+    stage.free(p, "kmem_cache_free");
+    stage.destroy();
+}
+
+/// Of a freed object the byte at `at` becomes `value`.
+void play_write_after_free(Stage& stage, std::size_t at, unsigned char value, std::string what) {
+    stage.freed()[at] = std::byte{value};
+    stage.validate(std::move(what));
+    stage.destroy();
+}
+void play_first_word(Stage& stage) {
+    play_write_after_free(stage, 0, 0x78, "validate after *p=0x78 of a free object");
+}
+void play_byte50(Stage& stage) {
+    play_write_after_free(stage, 50, 0x9a, "validate after p[50]=0x9a of a free object");
+}
+void play_rz_free(Stage& stage) {
+    play_write_after_free(stage, object_bytes, 0xab, "validate after p[64]=0xab of a free object");
+}
+
+void play_double_free(Stage& stage) {
+    stage.free(stage.freed(), "second kmem_cache_free");
+    stage.validate("validate");
+    stage.destroy();
+}
+
+void play_kmalloc_rz(Stage& stage) {
+    std::byte* const p = stage.kmalloc();
+    p[kmalloc_class_bytes] = std::byte{0xab};
+    stage.validate("validate after p[object_size]=0xab of kmalloc(18)");
+    stage.kfree(p);
+}
+
+void play_kmalloc_tail(Stage& stage) {
+    std::byte* const p = stage.kmalloc();
+    p[18] = p[19] = std::byte{0xab};
+    stage.validate("validate after p[18]=p[19]=0xab of kmalloc(18)");
+    stage.kfree(p);
+}
+
 /// In the order of the kernel's self-test.
 const std::vector<Case>& cases() {
     static const std::vector<Case> all{
-        {"rz_alloc",
-         "test_clobber_zone",
-         "Z",
-         {2},
-         false,
-         [](Stage& stage) {
-             std::byte* const p = stage.alloc();
-             p[64] = std::byte{0x12};
-             stage.validate("validate after p[64]=0x12");
-             stage.free(p, "kmem_cache_free");
-             stage.destroy();
-         }},
+        {"rz_alloc", "test_clobber_zone", "Z", {2}, false, play_rz_alloc},
         {"next_ptr", "test_next_pointer", "P", {3, 2, 0}, false, play_next_ptr},
-        {"first_word",
-         "test_first_word",
-         "P",
-         {2},
-         false,
-         [](Stage& stage) {
-             stage.freed()[0] = std::byte{0x78};
-             stage.validate("validate after *p=0x78 of a free object");
-             stage.destroy();
-         }},
-        {"byte50",
-         "test_clobber_50th_byte",
-         "P",
-         {2},
-         false,
-         [](Stage& stage) {
-             stage.freed()[50] = std::byte{0x9a};
-             stage.validate("validate after p[50]=0x9a of a free object");
-             stage.destroy();
-         }},
-        {"rz_free",
-         "test_clobber_redzone_free",
-         "Z",
-         {2},
-         false,
-         [](Stage& stage) {
-             stage.freed()[64] = std::byte{0xab};
-             stage.validate("validate after p[64]=0xab of a free object");
-             stage.destroy();
-         }},
-        {"double_free",
-         "",
-         "",
-         {},
-         false,
-         [](Stage& stage) {
-             stage.free(stage.freed(), "second kmem_cache_free");
-             stage.validate("validate");
-             stage.destroy();
-         }},
-        {"kmalloc_rz",
-         "",
-         "",
-         {},
-         true,
-         [](Stage& stage) {
-             std::byte* const p = stage.kmalloc();
-             p[kmalloc_class_bytes] = std::byte{0xab};
-             stage.validate("validate after p[object_size]=0xab of kmalloc(18)");
-             stage.kfree(p);
-         }},
-        {"kmalloc_tail",
-         "",
-         "",
-         {},
-         true,
-         [](Stage& stage) {
-             std::byte* const p = stage.kmalloc();
-             p[18] = p[19] = std::byte{0xab};
-             stage.validate("validate after p[18]=p[19]=0xab of kmalloc(18)");
-             stage.kfree(p);
-         }},
+        {"first_word", "test_first_word", "P", {2}, false, play_first_word},
+        {"byte50", "test_clobber_50th_byte", "P", {2}, false, play_byte50},
+        {"rz_free", "test_clobber_redzone_free", "Z", {2}, false, play_rz_free},
+        {"double_free", "", "", {}, false, play_double_free},
+        {"kmalloc_rz", "", "", {}, true, play_kmalloc_rz},
+        {"kmalloc_tail", "", "", {}, true, play_kmalloc_tail},
     };
     return all;
 }
@@ -313,14 +289,16 @@ class ReportReader {
     /// `Object   ADDRESS: 6b 6b .. (16 bytes)  text`: place and bytes, of a free pointer its offset.
     [[nodiscard]] std::string dumped(std::string_view line) const {
         constexpr std::size_t bytes_at = 9 + 16 + 2;
-        constexpr std::size_t bytes_width = 16 * 3;
+        constexpr std::size_t byte_width = 3;
+        constexpr std::size_t bytes_width = 16 * byte_width;
         std::string text{line.substr(0, bytes_at + bytes_width)};
         const auto place = parse_integer(fmt::format("0x{}", line.substr(bytes_at - 5, 3)));
         if (free_pointer_ && line.starts_with("Object") && place) {
             const std::size_t in_line = object_ + *free_pointer_ - static_cast<std::size_t>(*place);
             if (in_line < 16) {
-                const std::string low = text.substr(bytes_at + in_line * 3, 5);  // two bytes, lowest first
-                text.replace(bytes_at + in_line * 3, 8 * 3,
+                const std::string low =
+                    text.substr(bytes_at + in_line * byte_width, 5);  // two bytes, lowest first
+                text.replace(bytes_at + in_line * byte_width, 8 * byte_width,
                              fmt::format("free pointer {}{} ", low.substr(4), low.substr(0, 2)));
             }
         }

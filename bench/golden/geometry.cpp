@@ -56,6 +56,7 @@ Rules compare_by_best(Comparison& comparison, const std::vector<Rules>& candidat
         comparison.check_form(i);
     }
     std::vector<std::size_t> equal;
+    equal.reserve(candidates.size());
     for (const Rules& rules : candidates) equal.push_back(count_equal(comparison, answer_of(rules)));
     const auto best = std::max_element(equal.begin(), equal.end()) - equal.begin();
     const Rules& rules = candidates[static_cast<std::size_t>(best)];

@@ -58,8 +58,8 @@ std::string answer(Allocator& allocator, const Arena& arena, std::string_view ty
         const char* const result = p == nullptr ? "NULL" : "ZERO_SIZE_PTR(16)";
         return fmt::format("{},{},{},{},-,0", type, request, result, allocator.ksize(p));
     }
-    const std::string row = fmt::format("{},{},OK,{},{},{}", type, request, allocator.ksize(p),
-                                        origin(allocator, arena, p), alignment_seen(p, size));
+    std::string row = fmt::format("{},{},OK,{},{},{}", type, request, allocator.ksize(p),
+                                  origin(allocator, arena, p), alignment_seen(p, size));
     allocator.kfree(p, cpu);
     return row;
 }

@@ -1,4 +1,5 @@
 /// `kmemlab golden check` as a user sees it.
+#include <fmt/format.h>
 #include <catch2/catch.hpp>
 
 #include "tests/cli/program.hpp"
@@ -18,7 +19,7 @@ const std::string counts = "tests/golden/linux-6.1-slub-debug/counts.csv";
 TEST_CASE("files that agree are told with their rows", "[command]") {
     const Outcome outcome = run_kmemlab("golden check " + geometry + " " + counts);
     CHECK(outcome.status == 0);
-    CHECK(outcome.out == "OK " + geometry + " rows=7488\nOK " + counts + " rows=33\n");
+    CHECK(outcome.out == fmt::format("OK {} rows=7488\nOK {} rows=33\n", geometry, counts));
     CHECK(outcome.err.empty());
 }
 
@@ -29,18 +30,18 @@ TEST_CASE("a difference is told with both answers, and the status is 1", "[comma
     const std::string file = folder.with("counts.csv", text);
     const Outcome outcome = run_kmemlab("golden check " + file + " " + counts);
     CHECK(outcome.status == 1);
-    CHECK(outcome.out == "DIFF " + file +
-                             " row=2\n"
-                             "  expected byte50,FZPU,0,validate after p[50]=0x9a of a free object,1,2,0,3\n"
-                             "  found    byte50,FZPU,0,validate after p[50]=0x9a of a free object,1,1,0,2\n"
-                             "OK " +
-                             counts + " rows=33\n");
+    CHECK(outcome.out ==
+          fmt::format("DIFF {} row=2\n"
+                      "  expected byte50,FZPU,0,validate after p[50]=0x9a of a free object,1,2,0,3\n"
+                      "  found    byte50,FZPU,0,validate after p[50]=0x9a of a free object,1,1,0,2\n"
+                      "OK {} rows=33\n",
+                      file, counts));
 }
 
 TEST_CASE("a format without a model is skipped, and the status is 0", "[command]") {
     const Outcome outcome = run_kmemlab("golden check " + timing);
     CHECK(outcome.status == 0);
-    CHECK(outcome.out == "SKIP " + timing + " no model for this format yet: timing\n");
+    CHECK(outcome.out == fmt::format("SKIP {} no model for this format yet: timing\n", timing));
 }
 
 TEST_CASE("a file that cannot be used is one line on standard error, and the others are checked",
@@ -53,7 +54,7 @@ TEST_CASE("a file that cannot be used is one line on standard error, and the oth
         CAPTURE(bad);
         const Outcome outcome = run_kmemlab("golden check " + bad + " " + geometry);
         CHECK(outcome.status == 2);
-        CHECK(outcome.out == "OK " + geometry + " rows=7488\n");
+        CHECK(outcome.out == fmt::format("OK {} rows=7488\n", geometry));
         CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(bad));
         CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
     }

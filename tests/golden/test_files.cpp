@@ -12,9 +12,11 @@ using golden::Verdict;
 
 namespace {
 
-/// Both answers where a row differs; empty: none does.
+const std::string nothing;
+
+/// Both answers where a row differs; `nothing`: none does.
 std::string difference(const Verdict& verdict) {
-    if (!verdict.difference) return "";
+    if (!verdict.difference) return nothing;
     return "row " + std::to_string(verdict.difference->row) + ": expected " + verdict.difference->expected +
            ", found " + verdict.difference->found;
 }
@@ -27,8 +29,8 @@ void compare_all(const std::vector<std::string>& names, std::size_t files, std::
     for (const std::string& name : names) {
         const Verdict verdict = golden::check(GoldenFile::read(name), context);
         INFO(name);
-        CHECK(difference(verdict) == "");
-        CHECK(verdict.skipped == "");
+        CHECK(difference(verdict) == nothing);
+        CHECK(verdict.skipped == nothing);
         CHECK(verdict.rows > 0);
         compared += verdict.rows;
     }
@@ -71,7 +73,7 @@ TEST_CASE("pages are given on several CPUs as Linux 6.1 gave them", "[pages]") {
 
 TEST_CASE("the caches of a 5.15 with 16 CPUs follow from the formulas, and so does the number", "[others]") {
     const Verdict verdict = golden::check(shipped("linux-5.15-slub/slabinfo-5.15-16cpu.csv"));
-    CHECK(difference(verdict) == "");
+    CHECK(difference(verdict) == nothing);
     CHECK(verdict.rows == 166);
     CHECK(verdict.note == "16 to 31 CPUs");
 }
@@ -79,7 +81,7 @@ TEST_CASE("the caches of a 5.15 with 16 CPUs follow from the formulas, and so do
 TEST_CASE("the caches of a 6.18 follow from the formulas but for one, which a later rule explains",
           "[others]") {
     const Verdict verdict = golden::check(shipped("linux-6.18-slub/slub-6.18-2cpu.csv"));
-    CHECK(difference(verdict) == "");
+    CHECK(difference(verdict) == nothing);
     CHECK(verdict.rows == 235);
     CHECK(verdict.note == "2 to 3 CPUs, rule L1: 1 row");
 }
@@ -91,7 +93,7 @@ TEST_CASE("slub_min_objects is recognised though the file does not tell it", "[o
             golden::check(shipped("linux-6.1-slub/geometry-minobj" + number + ".csv.zst"));
         CHECK(verdict.note == "slub_min_objects=" + number);
     }
-    CHECK(golden::check(shipped("linux-6.1-slub/geometry.csv.zst")).note == "");
+    CHECK(golden::check(shipped("linux-6.1-slub/geometry.csv.zst")).note == nothing);
 }
 
 TEST_CASE("timings are skipped with a reason", "[others]") {
