@@ -52,7 +52,7 @@ TEST_CASE("a file that cannot be used is one line on standard error, and the oth
          {folder.file("absent"), folder.with("other.csv", "hello\n"), folder.with("empty.csv", ""),
           folder.with("cut.csv.zst", whole.substr(0, whole.size() / 2)), std::string{"tests/golden"}}) {
         CAPTURE(bad);
-        const Outcome outcome = run_kmemlab("golden check " + bad + " " + geometry);
+        const Outcome outcome = run_kmemlab(fmt::format("golden check {} {}", bad, geometry));
         CHECK(outcome.status == 2);
         CHECK(outcome.out == fmt::format("OK {} rows=7488\n", geometry));
         CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(bad));
