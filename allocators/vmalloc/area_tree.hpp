@@ -19,6 +19,13 @@
 
 namespace kmemlab {
 
+/// What a busy area is used for.
+enum class AreaUse : std::uint8_t {
+    none,   ///< nothing that is known here
+    vm,     ///< vmalloc.hpp
+    block,  ///< vmap_blocks.hpp
+};
+
 /// Sizes, alignments and addresses of virtual memory are in bytes.
 struct VmapArea {
     std::uint64_t start = 0;
@@ -30,7 +37,8 @@ struct VmapArea {
     std::uint64_t largest = 0;  ///< size of the largest area in this subtree
     bool red = false;
 
-    void* owner = nullptr;  ///< of a busy area: what lies in it
+    AreaUse use = AreaUse::none;
+    void* owner = nullptr;  ///< of a busy area: what lies in it, as `use` says
 
     [[nodiscard]] std::uint64_t size() const { return end - start; }
     [[nodiscard]] std::uint64_t pages() const { return size() >> page_shift; }

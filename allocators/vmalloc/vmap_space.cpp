@@ -41,8 +41,7 @@ VmapSpace<Cpus>::~VmapSpace() {
 // ---- from free to busy -------------------------------------------------------------------------------
 
 template <class Cpus>
-VmapArea* VmapSpace<Cpus>::alloc(std::uint64_t size, std::uint64_t align, const VmapWindow& window,
-                                 CpuId cpu) {
+VmapArea* VmapSpace<Cpus>::alloc(std::uint64_t size, std::uint64_t align, AddressRange window, CpuId cpu) {
     const auto try_once = [&] {
         const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};
         return cut(size, align, window);
@@ -57,13 +56,13 @@ VmapArea* VmapSpace<Cpus>::alloc(std::uint64_t size, std::uint64_t align, const 
 
 template <class Cpus>
 std::optional<std::uint64_t> VmapSpace<Cpus>::cut(std::uint64_t size, std::uint64_t align,
-                                                  const VmapWindow& window) {
-    const bool any_place_fits = align <= page_size || window.size() == size;
+                                                  AddressRange window) {
+    const bool any_place_fits = align <= page_size || window.end - window.begin == size;
     VmapArea* const area =
-        free_.find_fit(size, align, window.start, any_place_fits ? size : size + align - 1);
+        free_.find_fit(size, align, window.begin.value(), any_place_fits ? size : size + align - 1);
     if (area == nullptr) return {};
-    const std::uint64_t start = *AreaTree::place_in(*area, size, align, window.start);
-    if (start + size > window.end) return {};
+    const std::uint64_t start = *AreaTree::place_in(*area, size, align, window.begin.value());
+    if (start + size > window.end.value()) return {};
     cut_out(area, start, start + size);
     return start;
 }
@@ -134,6 +133,7 @@ bool VmapSpace<Cpus>::free_lazily(VmapArea* area, CpuId cpu) {
         busy_.remove(area);
     }
     area->owner = nullptr;
+    area->use = AreaUse::none;
     const std::uint64_t pages = area->pages();
     const std::uint64_t waiting = lazy_pages_.fetch_add(pages, std::memory_order_relaxed) + pages;
     const LockGuard<Cpus> guard{cpus_, lazy_lock_, cpu};

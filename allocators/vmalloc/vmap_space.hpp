@@ -22,17 +22,10 @@
 
 #include "allocators/base/check.hpp"
 #include "allocators/machine/cpus.hpp"
+#include "allocators/mmu/mmu.hpp"
 #include "allocators/vmalloc/area_tree.hpp"
 
 namespace kmemlab {
-
-/// Addresses that requests are limited to; `end` is exclusive.
-struct VmapWindow {
-    std::uint64_t start = 0;
-    std::uint64_t end = 0;
-
-    [[nodiscard]] std::uint64_t size() const { return end - start; }
-};
 
 /// VM-31: 32 MiB for each bit of the number of CPUs.
 [[nodiscard]] std::uint64_t lazy_max_pages(unsigned cpus);
@@ -52,8 +45,7 @@ class VmapSpace {
     /// An area of `size` bytes (its guard included) in `window`, aligned to `align`; busy from now on.
     /// nullptr: no space, not even after a purge. `size` and `align` are multiples of the page size, `align`
     /// a power of two.
-    [[nodiscard]] VmapArea* alloc(std::uint64_t size, std::uint64_t align, const VmapWindow& window,
-                                  CpuId cpu);
+    [[nodiscard]] VmapArea* alloc(std::uint64_t size, std::uint64_t align, AddressRange window, CpuId cpu);
     /// Makes exactly [start, end) busy, which must be free: what is there from the start.
     VmapArea* occupy(std::uint64_t start, std::uint64_t end, CpuId cpu);
     /// The busy area that `address` lies in; nullptr: none.
@@ -85,7 +77,7 @@ class VmapSpace {
   private:
     /// Cuts the request out of the free areas (VM-24). Under the lock. Returns its start, or nothing.
     [[nodiscard]] std::optional<std::uint64_t> cut(std::uint64_t size, std::uint64_t align,
-                                                   const VmapWindow& window);
+                                                   AddressRange window);
     void cut_out(VmapArea* area, std::uint64_t start, std::uint64_t end);
     VmapArea* make_busy(std::uint64_t start, std::uint64_t end, CpuId cpu);
     void insert_free(VmapArea* area);

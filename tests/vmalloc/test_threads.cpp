@@ -10,7 +10,7 @@ using namespace kmemlab;
 
 TEST_CASE("threads take, free and purge areas, and no two ever have the same address") {
     constexpr unsigned threads = 4;
-    constexpr VmapWindow window{0xffffc90000000000, 0xffffe8ffffffffff};
+    constexpr AddressRange window{VirtAddr{0xffffc90000000000}, VirtAddr{0xffffe8ffffffffff}};
     OwnedCpus cpus{threads};
     VmapSpace<OwnedCpus> space{cpus, 500, [](std::uint64_t, std::uint64_t, CpuId) {}};
     const auto work = [&](CpuId cpu) {

@@ -10,7 +10,7 @@ using namespace kmemlab;
 namespace {
 
 constexpr std::uint64_t page = page_size;
-constexpr VmapWindow window{0xffffc90000000000, 0xffffe8ffffffffff};
+constexpr AddressRange window{VirtAddr{0xffffc90000000000}, VirtAddr{0xffffe8ffffffffff}};
 constexpr CpuId cpu{0};
 
 struct Flushed {
@@ -30,14 +30,14 @@ struct Fixture {
 
     Space::Flush note_flush() {
         return [this](std::uint64_t begin, std::uint64_t end, CpuId) {
-            flushes.push_back({begin - window.start, end - window.start});
+            flushes.push_back({begin - window.begin.value(), end - window.begin.value()});
         };
     }
     VmapArea* alloc(std::uint64_t pages, std::uint64_t align = page) {
         return space.alloc(pages * page, align, window, cpu);
     }
     std::uint64_t offset(std::uint64_t pages, std::uint64_t align = page) {
-        return (alloc(pages, align)->start - window.start) / page;
+        return (alloc(pages, align)->start - window.begin.value()) / page;
     }
     std::string violation() const {
         const auto found = space.find_violation();
@@ -93,19 +93,19 @@ TEST_CASE("a purge is due once more pages wait than allowed, and flushes once fo
 
 TEST_CASE("a purge flushes at least what its caller asks for") {
     Fixture f;
-    f.space.purge(cpu, window.start + 5 * page, window.start + 7 * page);
+    f.space.purge(cpu, window.begin.value() + 5 * page, window.begin.value() + 7 * page);
     CHECK(f.flushes == std::vector<Flushed>{{5 * page, 7 * page}});
     CHECK(f.space.purges() == 0);
 }
 
 TEST_CASE("a search that fails purges and searches again") {
     Fixture f{1000};
-    const VmapWindow small{window.start, window.start + 20 * page};
+    const AddressRange small{window.begin, window.begin + 20 * page};
     VmapArea* const all = f.space.alloc(20 * page, page, small, cpu);
     CHECK(f.space.alloc(page, page, small, cpu) == nullptr);
     CHECK(f.flushes.empty());
     CHECK_FALSE(f.space.free_lazily(all, cpu));
-    CHECK(f.space.alloc(page, page, small, cpu)->start == window.start);
+    CHECK(f.space.alloc(page, page, small, cpu)->start == window.begin.value());
     CHECK(f.flushes.size() == 1);
     CHECK(f.space.alloc(20 * page, page, small, cpu) == nullptr);
     CHECK(f.violation() == "");
@@ -186,7 +186,7 @@ TEST_CASE("each law of the address space is named when it is broken") {
     }
     SECTION("two free areas that meet") {
         AreaTree& free = Inside::free(f.space);
-        VmapArea* const hole = free.find(window.start + 17 * page);
+        VmapArea* const hole = free.find(window.begin.value() + 17 * page);
         REQUIRE(hole != nullptr);
         free.resize(hole, hole->start, hole->end - page);
         VmapArea rest{.start = hole->end, .end = hole->end + page};

@@ -1,0 +1,309 @@
+/// Part of vmalloc.cpp.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+#include "allocators/vmalloc/vmalloc.hpp"
+
+namespace kmemlab {
+
+template <class Cpus, Mmu M>
+Vmalloc<Cpus, M>::Vmalloc(PageSourceRef pages, M& mmu, Cpus& cpus, const VmallocConfig& config,
+                          MisuseLog& misuse)
+    : source_{pages},
+      mmu_{mmu},
+      log_{misuse},
+      config_{config},
+      space_{cpus,
+             !config.lazy                ? 0
+             : config.lazy_max_pages > 0 ? config.lazy_max_pages
+                                         : lazy_max_pages(cpus.count()),
+             [this](std::uint64_t begin, std::uint64_t end, CpuId cpu) {
+                 mmu_.flush(VirtAddr{begin}, VirtAddr{end}, cpu);
+             }},
+      blocks_{space_, cpus, mmu.window()},
+      works_{cpus.count()} {}
+
+template <class Cpus, Mmu M>
+Vmalloc<Cpus, M>::~Vmalloc() {
+    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
+        if (area->use == AreaUse::vm) delete static_cast<VmStruct*>(area->owner);
+    }
+}
+
+// ---- vmalloc (VM-50..53) -----------------------------------------------------------------------------
+
+template <class Cpus, Mmu M>
+std::optional<VirtAddr> Vmalloc<Cpus, M>::vmalloc_range(std::size_t size, std::size_t align, Gfp gfp,
+                                                        bool may_be_huge, CpuId cpu) {
+    std::optional<VirtAddr> at;
+    // Larger than all memory: refused at once (VM-50).
+    if (size > 0 && size <= source_.arena().bytes()) {
+        const bool huge = may_be_huge && config_.huge && size >= order_2m.bytes();
+        if (huge) at = try_range(size, std::max(align, order_2m.bytes()), gfp, true, cpu);
+        if (!at) at = try_range(size, std::max(align, page_size), gfp, false, cpu);
+    }
+    works_[cpu].count(&CpuWork::allocations, at ? Path::fast : Path::failed);
+    return at;
+}
+
+template <class Cpus, Mmu M>
+std::optional<VirtAddr> Vmalloc<Cpus, M>::try_range(std::size_t size, std::size_t align, Gfp gfp, bool huge,
+                                                    CpuId cpu) {
+    const std::size_t unit = huge ? order_2m.bytes() : page_size;
+    const std::size_t bytes = (size + unit - 1) & ~(unit - 1);
+    VmStruct* const vm = make(Kind::vmalloc, bytes, align, cpu);
+    if (vm == nullptr) return {};
+    vm->huge = huge;
+    if (fill(*vm, bytes, gfp, cpu) && map(*vm, cpu)) return VirtAddr{vm->area->start};
+    dissolve(vm, cpu);
+    return {};
+}
+
+template <class Cpus, Mmu M>
+typename Vmalloc<Cpus, M>::VmStruct* Vmalloc<Cpus, M>::make(Kind kind, std::size_t bytes, std::size_t align,
+                                                            CpuId cpu) {
+    const std::size_t guard = kind == Kind::ram ? 0 : page_size;
+    VmapArea* const area = space_.alloc(bytes + guard, align, mmu_.window(), cpu);
+    if (area == nullptr) return nullptr;
+    auto* const vm = new VmStruct;
+    vm->area = area;
+    vm->kind = kind;
+    area->owner = vm;
+    area->use = AreaUse::vm;
+    return vm;
+}
+
+/// The array of frames, then the frames. False: some are missing; what was got is in the struct.
+template <class Cpus, Mmu M>
+bool Vmalloc<Cpus, M>::fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu) {
+    const std::uint64_t pages = bytes >> page_shift;
+    const std::size_t table_bytes = pages * sizeof(void*);
+    if (table_bytes > page_size) {
+        vm.table = try_range(table_bytes, page_size, gfp.without(__GFP_ZERO), false, cpu);
+        if (!vm.table) return false;
+    }
+    vm.frames.reserve(pages);
+    const Order order = vm.huge ? order_2m : Order{0};
+    while (vm.frames.size() < pages) {
+        const std::optional<Pfn> first = source_.take(order, gfp | __GFP_NOWARN, cpu);
+        if (!first) return false;
+        for (std::uint64_t i = 0; i < order.pages(); ++i) vm.frames.push_back(*first + i);
+        works_[cpu].pages_taken += order.pages();
+        nr_vmalloc_pages_.fetch_add(order.pages(), std::memory_order_relaxed);
+    }
+    return true;
+}
+
+/// By leaves of 2 MiB where they were meant to be (VM-54).
+template <class Cpus, Mmu M>
+bool Vmalloc<Cpus, M>::map(const VmStruct& vm, CpuId cpu) {
+    const VirtAddr start{vm.area->start};
+    if (!vm.huge) return mmu_.map(start, vm.frames, cpu);
+    for (std::uint64_t i = 0; i < vm.frames.size(); i += order_2m.pages()) {
+        if (!mmu_.map_huge(start.plus_pages(i), vm.frames[i], order_2m, cpu)) return false;
+    }
+    return true;
+}
+
+// ---- mappings of somebody's frames (VM-40, 55) -------------------------------------------------------
+
+template <class Cpus, Mmu M>
+std::optional<VirtAddr> Vmalloc<Cpus, M>::map_frames(Kind kind, std::span<const Pfn> frames, CpuId cpu) {
+    if (frames.empty() || frames.size() > source_.arena().frames()) return {};
+    VmStruct* const vm = make(kind, frames.size() << page_shift, page_size, cpu);
+    if (vm == nullptr) return {};
+    vm->frames.assign(frames.begin(), frames.end());
+    if (map(*vm, cpu)) return VirtAddr{vm->area->start};
+    dissolve(vm, cpu);
+    return {};
+}
+
+template <class Cpus, Mmu M>
+std::optional<VirtAddr> Vmalloc<Cpus, M>::vmap(std::span<const Pfn> frames, CpuId cpu) {
+    return map_frames(Kind::vmap, frames, cpu);
+}
+
+template <class Cpus, Mmu M>
+std::optional<VirtAddr> Vmalloc<Cpus, M>::vm_map_ram(std::span<const Pfn> frames, CpuId cpu) {
+    if (frames.empty()) return {};
+    if (frames.size() > largest_block_request) return map_frames(Kind::ram, frames, cpu);
+    const std::optional<VirtAddr> at = blocks_.take(frames.size(), cpu);
+    if (!at) return {};
+    if (mmu_.map(*at, frames, cpu)) return at;
+    vm_unmap_ram(*at, frames.size(), cpu);
+    return {};
+}
+
+// ---- and back (VM-30, 31, 34, 44) --------------------------------------------------------------------
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::vfree(VirtAddr at, CpuId cpu) {
+    VmStruct* const vm = expect(Kind::vmalloc, at, "vfree", cpu);
+    if (vm == nullptr) return;
+    dissolve(vm, cpu);
+    works_[cpu].count(&CpuWork::frees, Path::fast);
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::vunmap(VirtAddr at, CpuId cpu) {
+    if (VmStruct* const vm = expect(Kind::vmap, at, "vunmap", cpu)) dissolve(vm, cpu);
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::vm_unmap_ram(VirtAddr at, std::uint64_t pages, CpuId cpu) {
+    if (pages > largest_block_request) {
+        if (VmStruct* const vm = expect(Kind::ram, at, "vm_unmap_ram", cpu)) dissolve(vm, cpu);
+        return;
+    }
+    mmu_.unmap(at, pages, cpu);
+    const std::optional<bool> purge_is_due = blocks_.give(at, pages, cpu);
+    if (!purge_is_due) {
+        log_.report({MisuseKind::foreign_pointer,
+                     reinterpret_cast<void*>(at.value()),
+                     {},
+                     fmt::format("vm_unmap_ram: nothing is mapped at {:#x}\n", at.value())});
+        return;
+    }
+    purge_if(*purge_is_due, cpu);
+}
+
+template <class Cpus, Mmu M>
+typename Vmalloc<Cpus, M>::VmStruct* Vmalloc<Cpus, M>::expect(Kind kind, VirtAddr at, const char* what,
+                                                              CpuId cpu) {
+    VmapArea* const area = space_.find_busy(at.value(), cpu);
+    if (area != nullptr && area->use == AreaUse::vm && area->start == at.value()) {
+        auto* const vm = static_cast<VmStruct*>(area->owner);
+        if (vm->kind == kind) return vm;
+    }
+    const MisuseKind fault = area == nullptr ? MisuseKind::foreign_pointer : MisuseKind::interior_pointer;
+    log_.report({fault,
+                 reinterpret_cast<void*>(at.value()),
+                 {},
+                 fmt::format("{}: no such area begins at {:#x}\n", what, at.value())});
+    return nullptr;
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::dissolve(VmStruct* vm, CpuId cpu) {
+    mmu_.unmap(VirtAddr{vm->area->start}, vm->frames.size(), cpu);
+    const bool purge_is_due = space_.free_lazily(vm->area, cpu);
+    if (vm->kind == Kind::vmalloc) {
+        nr_vmalloc_pages_.fetch_sub(vm->frames.size(), std::memory_order_relaxed);
+        works_[cpu].pages_given += vm->frames.size();
+        const Order order = vm->huge ? order_2m : Order{0};
+        for (std::size_t i = 0; i < vm->frames.size(); i += order.pages()) {
+            source_.give(vm->frames[i], order, cpu);
+        }
+    }
+    if (vm->table) {
+        if (VmStruct* const table = expect(Kind::vmalloc, *vm->table, "vfree", cpu)) dissolve(table, cpu);
+    }
+    delete vm;
+    purge_if(purge_is_due, cpu);
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::purge_if(bool due, CpuId cpu) {
+    if (!due) return;
+    do {
+        space_.purge(cpu);
+    } while (space_.lazy_pages() > space_.lazy_max());
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::vm_unmap_aliases(CpuId cpu) {
+    const AddressRange dirty = blocks_.dirty_range(cpu);
+    blocks_.drop_fragmented(cpu);
+    space_.purge(cpu, dirty.begin.value(), dirty.end.value());
+}
+
+// ---- for those who look ------------------------------------------------------------------------------
+
+template <class Cpus, Mmu M>
+std::size_t Vmalloc<Cpus, M>::usable_size(VirtAddr at, CpuId cpu) {
+    const VmapArea* const area = space_.find_busy(at.value(), cpu);
+    if (area == nullptr || area->use != AreaUse::vm || area->start != at.value()) return 0;
+    return static_cast<const VmStruct*>(area->owner)->frames.size() << page_shift;
+}
+
+template <class Cpus, Mmu M>
+AllocatorStats Vmalloc<Cpus, M>::stats() const {
+    AllocatorStats stats = sum_of(works_);
+    stats.metadata_bytes += sizeof *this + space_.metadata_bytes() + blocks_.metadata_bytes() +
+                            (mmu_.stats().table_pages << page_shift);
+    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
+        if (area->use != AreaUse::vm) continue;
+        const auto* vm = static_cast<const VmStruct*>(area->owner);
+        stats.metadata_bytes += sizeof *vm + vm->frames.capacity() * sizeof(Pfn);
+    }
+    return stats;
+}
+
+/// Each area against its translations and counters (V4..V6, V12), then the parts by themselves.
+template <class Cpus, Mmu M>
+MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
+    if (auto found = space_.find_violation()) return found;
+    if (auto found = blocks_.find_violation()) return found;
+    std::uint64_t owned = 0;
+    std::set<std::uint64_t> owners;
+    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
+        if (area->use != AreaUse::vm) continue;
+        const auto* vm = static_cast<const VmStruct*>(area->owner);
+        const std::uint64_t guard = vm->kind == Kind::ram ? 0 : 1;
+        if (vm->area != area || area->pages() != vm->frames.size() + guard) {
+            return violation("V1", "area {:#x} has {} pages for {} frames", area->start, area->pages(),
+                             vm->frames.size());
+        }
+        for (std::uint64_t i = 0; i < area->pages(); ++i) {
+            const std::optional<Pfn> mapped = mmu_.frame_of(VirtAddr{area->start}.plus_pages(i));
+            const bool is_guard = i == vm->frames.size();
+            if (is_guard ? mapped.has_value() : mapped != vm->frames[i]) {
+                return violation("V5", "page {} of area {:#x} is not mapped to its frame", i, area->start);
+            }
+            if (is_guard || vm->kind != Kind::vmalloc) continue;
+            ++owned;
+            if (!owners.insert(vm->frames[i].value()).second) {
+                return violation("V6", "frame {} belongs to two areas", vm->frames[i].value());
+            }
+        }
+    }
+    if (owned != nr_vmalloc_pages())
+        return violation("V4", "{} pages, {} counted", owned, nr_vmalloc_pages());
+    if (owned != pages_held(works_))
+        return violation("G8", "{} pages of {} taken", owned, pages_held(works_));
+    return mmu_.find_violation();
+}
+
+template <class Cpus, Mmu M>
+std::string Vmalloc<Cpus, M>::vmallocinfo() const {
+    std::string text;
+    const auto line = [&](const VmapArea& area) {
+        fmt::format_to(std::back_inserter(text), "0x{:016x}-0x{:016x} {:7}", area.start, area.end,
+                       area.size());
+    };
+    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
+        line(*area);
+        const auto* vm = area->use == AreaUse::vm ? static_cast<const VmStruct*>(area->owner) : nullptr;
+        if (vm == nullptr || vm->kind == Kind::ram) {
+            text += " vm_map_ram";
+        } else if (vm->kind == Kind::vmap) {
+            text += " vmap";
+        } else {
+            fmt::format_to(std::back_inserter(text), " pages={} vmalloc{}", vm->frames.size(),
+                           vm->table ? " vpages" : "");
+        }
+        text += '\n';
+    }
+    for (const VmapArea* area = space_.lazy().first(); area != nullptr; area = AreaTree::next(area)) {
+        line(*area);
+        text += " unpurged vm_area\n";
+    }
+    return text;
+}
+
+}  // namespace kmemlab

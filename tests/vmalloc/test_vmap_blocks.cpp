@@ -1,0 +1,91 @@
+// vm_map_ram's blocks: positions that only advance, queues of CPUs, blocks that go.
+#include <catch2/catch.hpp>
+
+#include "allocators/vmalloc/vmap_blocks.hpp"
+
+using namespace kmemlab;
+
+namespace {
+
+constexpr AddressRange window{VirtAddr{0xffffc90000000000}, VirtAddr{0xffffe8ffffffffff}};
+constexpr CpuId cpu0{0};
+constexpr CpuId cpu1{1};
+
+struct Fixture {
+    OwnedCpus cpus{2};
+    VmapSpace<OwnedCpus> space{cpus, 1 << 20, [](std::uint64_t, std::uint64_t, CpuId) {}};
+    VmapBlocks<OwnedCpus> blocks{space, cpus, window};
+
+    std::uint64_t take(std::uint64_t pages, CpuId cpu = cpu0) {
+        return blocks.take(pages, cpu)->page() - window.begin.page();
+    }
+    void give(std::uint64_t page, std::uint64_t pages, CpuId cpu = cpu0) {
+        CHECK(blocks.give(window.begin.plus_pages(page), pages, cpu) == false);
+    }
+    std::string violation() const {
+        const auto found = blocks.find_violation();
+        return found ? found->message() : "";
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a block has 1024 pages, fewer only for very many CPUs") {
+    CHECK(vmap_block_pages(1) == 1024);
+    CHECK(vmap_block_pages(2048) == 1024);
+    CHECK(vmap_block_pages(8192) == 256);
+}
+
+TEST_CASE("requests are rounded to powers of two and follow each other in their CPU's block") {
+    Fixture f;
+    CHECK(f.take(1) == 0);
+    CHECK(f.take(3) == 1);
+    CHECK(f.take(64) == 5);
+    CHECK(f.take(1, cpu1) == 1024);
+    CHECK(f.take(2) == 69);
+    CHECK(f.blocks.blocks() == 2);
+    CHECK(f.violation() == "");
+}
+
+TEST_CASE("what was unmapped is not used again, and a block goes when all of it is dirty") {
+    Fixture f;
+    for (std::uint64_t i = 0; i < 16; ++i) CHECK(f.take(64) == 64 * i);
+    CHECK(f.take(64) == 1024);
+    for (std::uint64_t i = 0; i < 15; ++i) f.give(64 * i, 64, i % 2 == 0 ? cpu0 : cpu1);
+    CHECK(f.space.lazy_pages() == 0);
+    CHECK(f.blocks.blocks() == 2);
+    f.give(64 * 15, 64);
+    CHECK(f.space.lazy_pages() == 1024);
+    CHECK(f.blocks.blocks() == 1);
+    CHECK(f.violation() == "");
+}
+
+TEST_CASE("the oldest block with room serves a request") {
+    Fixture f;
+    for (int i = 0; i < 31; ++i) (void)f.take(32);  // 32 pages are left
+    CHECK(f.take(64) == 1024);
+    CHECK(f.take(32) == 992);
+    CHECK(f.take(32) == 1088);
+}
+
+TEST_CASE("a block in which nothing lives is dropped if asked, whoever's it is") {
+    Fixture f;
+    const std::uint64_t mine = f.take(8);
+    const std::uint64_t others = f.take(8, cpu1);
+    f.give(others, 8);
+    f.blocks.drop_fragmented(cpu0);
+    CHECK(f.blocks.blocks() == 1);
+    CHECK(f.space.lazy_pages() == 1024);
+    f.give(mine, 8);
+    CHECK(f.blocks.dirty_range(cpu0) == AddressRange{window.begin, window.begin.plus_pages(8)});
+    f.blocks.drop_fragmented(cpu0);
+    CHECK(f.blocks.blocks() == 0);
+    const AddressRange nothing = f.blocks.dirty_range(cpu0);
+    CHECK(nothing.begin > nothing.end);
+    CHECK(f.violation() == "");
+}
+
+TEST_CASE("pages that are in no block are refused") {
+    Fixture f;
+    CHECK_FALSE(f.blocks.give(window.begin.plus_pages(5), 1, cpu0));
+}
