@@ -387,16 +387,17 @@ void check_corruption_text(Comparison& comparison) {
     const std::string cache{word_of(first, "cache=")};
     Stage stage{cache, word_of(first, "flags="), which.kmalloc};
     if (which.kmalloc) prepare(stage, file);
+    const auto free_pointer = stage.inner_free_pointer();  // of a cache that is gone at the end
     which.play(stage);
     const std::string text =
         fmt::format("kmemref: case {} flags={} cache={} begin\n{}kmemref: case {} end", which.name,
                     word_of(first, "flags="), cache, text_of(stage.take_steps(), cache), which.name);
     std::vector<std::string> ours;
-    ReportReader our_reader{stage.inner_free_pointer()};
+    ReportReader our_reader{free_pointer};
     for (const std::string_view line : fields_of(text, '\n')) {
         if (std::string found = our_reader.element(line); !found.empty()) ours.push_back(std::move(found));
     }
-    ReportReader their_reader{stage.inner_free_pointer()};
+    ReportReader their_reader{free_pointer};
     std::size_t next = 0;
     for (std::size_t line = 0; line < file.lines().size(); ++line) {
         const std::string theirs = their_reader.element(file.lines()[line]);
