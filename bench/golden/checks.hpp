@@ -18,6 +18,10 @@ void check_reap(Comparison& comparison);
 void check_reap_sleep(Comparison& comparison);
 /// buddytrace files, and info files, which end behind the state.
 void check_page_trace(Comparison& comparison);
+/// vmalloctrace, alignvm and stacktrace files.
+void check_vmalloc_trace(Comparison& comparison);
+void check_aligned_trace(Comparison& comparison);
+void check_stack_trace(Comparison& comparison);
 /// Listings of all caches of a running kernel. Return what was inferred.
 [[nodiscard]] std::string check_slabinfo(Comparison& comparison);
 [[nodiscard]] std::string check_sysfs(Comparison& comparison);

@@ -77,6 +77,11 @@ TEST_CASE("each number of a trace's rows matters", "[corrupted]") {
          {1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}},
         {"linux-6.1-smp-pages/buddytrace-all-random-slub.csv.zst", "E,FL,", {3, 4, 5, 6}},
         {"linux-6.1-smp-pages/buddytrace-all-random-slub.csv.zst", "E,NRFREE,", {3, 4}},
+        {"linux-6.1-vmalloc/vmalloctrace.csv.zst", "T,", {1, 3, 4, 5, 6, 7}},
+        {"linux-6.1-vmalloc/alignvm.csv.zst", "T,", {1, 3, 4, 5, 6, 7, 8}},
+        {"linux-6.1-vmalloc/alignvm.csv.zst", "E,tree,", {2, 3, 5, 6, 7}},
+        {"linux-6.1-smp-vmalloc/vmalloctrace-slub.csv.zst", "T,", {1, 3, 4, 5, 6, 7, 8}},
+        {"linux-6.1-smp-vmalloc/stacktrace-slub.csv.zst", "T,", {1, 3, 4, 5, 14}},
         {"linux-6.1-slab/reap-64.csv.zst", "after,", {0, 2, 3, 4, 5, 6, 7, 8, 9}},
         {"linux-6.1-slab/reapsleep-256.csv.zst", "sample,", {0, 3, 5, 9}},
     }));

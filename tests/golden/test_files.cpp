@@ -71,6 +71,11 @@ TEST_CASE("pages are given on several CPUs as Linux 6.1 gave them", "[pages]") {
     compare_all(golden_files("linux-6.1-smp-pages"), 10, 300000);
 }
 
+TEST_CASE("vmalloc gives the addresses that Linux 6.1 gave, on one CPU and on four", "[vmalloc]") {
+    compare_all(golden_files("linux-6.1-vmalloc"), 2, 18000);
+    compare_all(golden_files("linux-6.1-smp-vmalloc"), 2, 21000);
+}
+
 TEST_CASE("the caches of a 5.15 with 16 CPUs follow from the formulas, and so does the number", "[others]") {
     const Verdict verdict = golden::check(shipped("linux-5.15-slub/slabinfo-5.15-16cpu.csv"));
     CHECK(difference(verdict) == nothing);
