@@ -209,6 +209,18 @@ TEST_CASE("a CPU that comes back without a flush meanwhile still knows what it k
     CHECK(m.news(cpu1) == "l1 1 l2 0 walks 0 steps 0");
 }
 
+TEST_CASE("a CPU that was away while others flushed one page has lost everything") {
+    Machine m;
+    m.map(0, 2);
+    m.touch(0, cpu1);
+    m.mmu.leave(cpu1);
+    m.flush(1);
+    m.mmu.enter(cpu1);
+    static_cast<void>(m.news(cpu1));
+    m.touch(0, cpu1);
+    CHECK(m.news(cpu1) == "l1 0 l2 0 walks 1 steps 4");
+}
+
 TEST_CASE("the use of a stale translation is counted, and breaks a law only where nothing is lazy") {
     Machine m;
     m.map(0, 2);

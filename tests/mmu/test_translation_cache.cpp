@@ -125,14 +125,15 @@ TEST_CASE("a tree of two ways is lru") {
 }
 
 TEST_CASE("a cache keeps what a plain model of lru keeps") {
-    constexpr unsigned ways = 3;
-    constexpr unsigned sets = 16;
+    constexpr unsigned ways = 6;
+    constexpr unsigned sets = 256;
     Pages p{ways * sets, ways};
     std::map<std::uint64_t, std::vector<std::uint64_t>> model;  // set -> pages, the oldest first
     std::uint64_t seed = 11;
     for (int i = 0; i < 100000; ++i) {
         seed = seed * 6364136223846793005U + 1442695040888963407U;
-        const std::uint64_t page = (seed >> 40) % 100;
+        const std::uint64_t number = (seed >> 40) % 3000;
+        const std::uint64_t page = number * number * number;  // irregular, so that keys meet in the index
         auto& set = model[page % sets];
         const auto known = std::find(set.begin(), set.end(), page);
         const bool hit = p.cache.find(Cached::page_4k, VirtAddr::of_page(page)) != nullptr;
