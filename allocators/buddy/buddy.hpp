@@ -6,13 +6,12 @@
 ///     free -> this CPU's page list, or merged into the free lists
 ///
 /// Follows Linux 6.1 (BUDDY-1..110). Laws: B1..B17, M1..M5 (docs/invariants.md). Differences, and why:
-///  - Nothing can be reclaimed, compacted or killed here. A request that may reclaim (BUDDY-77) instead
-///  empties
-///    its own CPU's lists and counts, ends the boost of the watermarks and takes back the HIGHATOMIC reserve
-///    once, and then gets null; NOFAIL takes the last page, and null only if there is none.
-///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in Linux
-///  it
-///    stays apart until one of the two is allocated and freed (B4, B16).
+///  - Nothing can be reclaimed, compacted or killed here. A request that may reclaim (BUDDY-77)
+///    empties its own CPU's lists and counts instead, ends the boost of the watermarks and takes back the
+///    HIGHATOMIC reserve once, and then gets null; NOFAIL takes the last page, and null only if there is
+///    none.
+///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in
+///    Linux it stays apart until one of the two is allocated and freed (B4, B16).
 ///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists. Of B6
 ///    this leaves that a block lies on the list that its descriptor names: pages remember the type they had
 ///    on a CPU's list, so blocks of a HIGHATOMIC pageblock may lie on other lists, as in Linux.

@@ -6,12 +6,10 @@
 ///     kmalloc | size, 4 bytes | pad | object ...     a header of 8 bytes; the object is aligned, not it
 ///     4088 bytes and more of kmalloc, 4096 and more of a cache: blocks of pages, nothing else
 ///
-///     allocate  walk the list from its head; first block that fits, of the first page that has one; that
-///     page
-///               becomes the head; else a new page at the head                                (SLOB-10..16)
+///     allocate  walk the list from its head: the first block that fits, of the first page that has one;
+///               that page becomes the head; else a new page at the head               (SLOB-10..16)
 ///     free      the block goes back to its place by address and joins its neighbours; an empty page goes
-///     back
-///               at once, a page that was full comes to the head                              (SLOB-20..23)
+///               back at once, a page that was full comes to the head                  (SLOB-20..23)
 ///
 /// Rules are cited by their numbers (SLOB-n), laws by theirs (O1..O10, G8). One lock guards lists, words of
 /// heap pages, free blocks and the ledger; it is not held while pages are taken or given, nor while

@@ -1,6 +1,7 @@
-/// The inside of a VmapSpace, for tests, which break it.
+/// The inside of the address space and of the blocks, for tests, which break them.
 #pragma once
 
+#include "allocators/vmalloc/vmap_blocks.hpp"
 #include "allocators/vmalloc/vmap_space.hpp"
 
 namespace kmemlab {
@@ -11,6 +12,12 @@ struct VmapSpace<Cpus>::Inside {
     static AreaTree& lazy(VmapSpace& space) { return space.lazy_; }
     static AreaTree& free(VmapSpace& space) { return space.free_; }
     static std::atomic<std::uint64_t>& lazy_pages(VmapSpace& space) { return space.lazy_pages_; }
+};
+
+template <class Cpus>
+struct VmapBlocks<Cpus>::Inside {
+    static auto& any_block(VmapBlocks& blocks) { return **blocks.all_.begin(); }
+    static auto& queue(VmapBlocks& blocks, CpuId cpu) { return blocks.queues_[cpu].blocks; }
 };
 
 }  // namespace kmemlab

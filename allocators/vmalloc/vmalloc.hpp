@@ -4,9 +4,10 @@
 ///                  |      |      |                  translations (mmu/mmu.hpp)
 ///     frames      #71    #12    #40                 order 0 each, from any page source
 ///
-///     vmalloc: area, array of frames, frames, mapping        vfree: unmap, the area waits lazily, frames go
-///     back vmap: area and mapping of somebody's frames            vm_map_ram: up to 64 pages from a CPU's
-///     block
+///     vmalloc      area, array of frames, frames, mapping
+///     vfree        unmapped, the area waits lazily, the frames go back
+///     vmap         area and mapping of somebody's frames
+///     vm_map_ram   the same, up to 64 pages from a block that the CPU keeps
 ///
 /// Follows Linux 6.1 (VM-1..56, 65). Laws: V1..V6, V9, V10, V12, V15; V7 and V14 are the MMU's. Differences:
 ///  - The array of frames is a table of ours. Beyond 512 pages an area of its own holds its place in the

@@ -5,9 +5,8 @@
 ///  - each is called as its user calls it: a library's malloc through the pointer that the library exports,
 ///    ours by its header, compiled into the loop, which a library's malloc does not allow. Rows named
 ///    NAME-call put an out-of-line function, called through a pointer, before ours as well;
-///  - one loop template for all; every address is used (its first word is written), and the compiler may
-///  carry
-///    nothing in registers from one call to the next;
+///  - one loop template for all; every address is used (its first word is written), and the compiler
+///    may carry nothing in registers from one call to the next;
 ///  - all rows of a run are measured in the same process, repetition by repetition, in rotating order.
 #pragma once
 

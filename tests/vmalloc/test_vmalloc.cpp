@@ -235,3 +235,24 @@ TEST_CASE("random use of all calls breaks no law and leaves nothing behind") {
     CHECK(f.vm.space().busy().count() == f.vm.blocks().blocks());
     CHECK(f.log.count() == 0);
 }
+
+TEST_CASE("an area whose translations are not its frames is named") {
+    Fixture f;
+    const VirtAddr at = *f.vm.vmalloc(3 * page_size, cpu);
+    const Pfn other = frames_from(f, 1).front();
+    REQUIRE(f.violation() == "");
+    SECTION("a page that is not mapped") {
+        f.mmu.unmap(at.plus_pages(1), 1, cpu);
+        CHECK_THAT(f.violation(), Catch::Contains("V5"));
+    }
+    SECTION("a page of somebody else's") {
+        f.mmu.unmap(at.plus_pages(1), 1, cpu);
+        f.mmu.flush(at, at.plus_pages(3), cpu);
+        REQUIRE(f.mmu.map(at.plus_pages(1), {&other, 1}, cpu));
+        CHECK_THAT(f.violation(), Catch::Contains("V5"));
+    }
+    SECTION("a guard that is mapped") {
+        REQUIRE(f.mmu.map(at.plus_pages(3), {&other, 1}, cpu));
+        CHECK_THAT(f.violation(), Catch::Contains("V5"));
+    }
+}

@@ -1,7 +1,7 @@
 // vm_map_ram's blocks: positions that only advance, queues of CPUs, blocks that go.
 #include <catch2/catch.hpp>
 
-#include "allocators/vmalloc/vmap_blocks.hpp"
+#include "allocators/vmalloc/inside.hpp"
 
 using namespace kmemlab;
 
@@ -88,4 +88,29 @@ TEST_CASE("a block in which nothing lives is dropped if asked, whoever's it is")
 TEST_CASE("pages that are in no block are refused") {
     Fixture f;
     CHECK_FALSE(f.blocks.give(window.begin.plus_pages(5), 1, cpu0));
+}
+
+TEST_CASE("a block that is not as it says is named") {
+    using Inside = VmapBlocks<OwnedCpus>::Inside;
+    Fixture f;
+    f.give(f.take(8), 8);
+    (void)f.take(4);
+    auto& block = Inside::any_block(f.blocks);
+    auto& queue = Inside::queue(f.blocks, cpu0);
+    const auto breaks = [&](auto& field, auto value) {
+        const auto before = std::exchange(field, value);
+        CHECK_THAT(f.violation(), Catch::Contains("V9"));
+        field = before;
+        CHECK(f.violation() == "");
+    };
+    CHECK(f.violation() == "");
+    breaks(block.free, std::uint64_t{0});
+    breaks(block.dirty, std::uint64_t{9});
+    breaks(block.dirty, std::uint64_t{1024});
+    breaks(block.dirty_end, std::uint64_t{2000});
+    breaks(block.home, cpu1);
+    queue.clear();
+    CHECK_THAT(f.violation(), Catch::Contains("V9"));
+    queue.assign(2, &block);
+    CHECK_THAT(f.violation(), Catch::Contains("V9"));
 }
