@@ -185,13 +185,13 @@ constexpr std::array<std::string_view, 6> built_in{
     "walk=pdpte,pml4e,pml5e 64/64 lru\n",
 
     "name=amd-zen3\n"
-    "source=AMD Software Optimization Guide for family 19h (56665); lru assumed\n"
+    "source=from memory, to be checked against AMD's guide for family 19h (56665); lru assumed\n"
     "l1=4K,2M,1G 64/64 lru\n"
     "l2=4K,2M,pde 2048/16 lru\n"
     "walk=pdpte,pml4e,pml5e 64/64 lru\n",
 
     "name=amd-zen4\n"
-    "source=AMD Software Optimization Guide for the Zen 4 microarchitecture (57647); lru assumed\n"
+    "source=from memory, to be checked against AMD's guide for Zen 4 (57647); lru assumed\n"
     "l1=4K,2M,1G 72/72 lru\n"
     "l2=4K,2M,pde 3072/24 lru\n"
     "walk=pdpte,pml4e,pml5e 64/64 lru\n",
