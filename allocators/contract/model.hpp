@@ -27,6 +27,7 @@ struct Capabilities {
     std::size_t smallest = 1;        ///< bytes that the smallest request is rounded up to
     std::size_t largest = 0;         ///< bytes of the largest request that can succeed
     std::size_t largest_align = 0;   ///< bytes
+    std::size_t class_align = 1;     ///< bytes that size classes are rounded up to a multiple of
     bool natural_alignment = false;  ///< a power of two is aligned to itself unasked (G2)
     bool thread_safe = false;        ///< calls on different CPUs may run at once
     bool deterministic = false;      ///< the same calls give the same addresses relative to the arena

@@ -157,17 +157,22 @@ class ObjectsModel {
     Objects objects_;
 };
 
+/// What SLAB, SLUB and SLOB over buddy have in common, and what differs: the smallest request's bytes.
+[[nodiscard]] constexpr Capabilities object_capabilities(std::size_t smallest) {
+    return {.smallest = smallest,
+            .largest = max_order.bytes(),
+            .largest_align = max_order.bytes(),
+            .natural_alignment = true,
+            .thread_safe = true,
+            .deterministic = true,
+            .object_caches = true};
+}
+
 inline constexpr ModelInfo slub_info{
     .name = "slub",
     .follows = "Linux 6.1",
     .what = "object caches with per-CPU slabs and partial lists, over buddy",
-    .capabilities = {.smallest = 8,
-                     .largest = max_order.bytes(),
-                     .largest_align = max_order.bytes(),
-                     .natural_alignment = true,
-                     .thread_safe = true,
-                     .deterministic = true,
-                     .object_caches = true},
+    .capabilities = object_capabilities(8),
 };
 using SlubModel = ObjectsModel<Slub<OwnedCpus>, SlubConfig, slub_info>;
 
@@ -183,13 +188,12 @@ inline constexpr ModelInfo slab_info{
     .name = "slab",
     .follows = "Linux 6.1",
     .what = "object caches with per-CPU arrays, a shared array and colours, over buddy",
-    .capabilities = {.smallest = 32,
-                     .largest = max_order.bytes(),
-                     .largest_align = max_order.bytes(),
-                     .natural_alignment = true,
-                     .thread_safe = true,
-                     .deterministic = true,
-                     .object_caches = true},
+    .capabilities =
+        [] {
+            Capabilities capabilities = object_capabilities(32);
+            capabilities.class_align = cache_line_size;  // SLAB-1
+            return capabilities;
+        }(),
 };
 using SlabModel = ObjectsModel<Slab<OwnedCpus>, SlabConfig, slab_info>;
 
@@ -197,15 +201,13 @@ inline constexpr ModelInfo slob_info{
     .name = "slob",
     .follows = "Linux 6.1",
     .what = "one heap for all sizes, first fit in units of 2 bytes under one lock, over buddy",
-    .capabilities = {.smallest = 2,
-                     .largest = max_order.bytes(),
-                     .largest_align = max_order.bytes(),
-                     .natural_alignment = true,
-                     .thread_safe = true,
-                     .deterministic = true,
-                     .object_caches = true,
-                     .constructs_each_time = true,
-                     .headers = true},
+    .capabilities =
+        [] {
+            Capabilities capabilities = object_capabilities(2);
+            capabilities.constructs_each_time = true;
+            capabilities.headers = true;
+            return capabilities;
+        }(),
 };
 using SlobModel = ObjectsModel<Slob<OwnedCpus>, SlobConfig, slob_info>;
 

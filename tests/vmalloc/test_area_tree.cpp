@@ -160,9 +160,9 @@ TEST_CASE("a fault in the tree is told") {
     breaks(area->end, area->start, "empty");
     breaks(area->end, AreaTree::next(area)->start + 1, "largest size");
     breaks(areas.tree.root()->red, true, "root is red");
-    breaks(areas.tree.root()->left->parent, area, "");
+    breaks(areas.tree.root()->left->parent, area, "lies below itself");
     VmapArea* leaf = area;
     while (leaf->left != nullptr || leaf->right != nullptr)
         leaf = leaf->left != nullptr ? leaf->left : leaf->right;
-    breaks(leaf->red, !leaf->red, leaf->red ? "black" : "");
+    breaks(leaf->red, !leaf->red, "area 0x");
 }
