@@ -1,39 +1,17 @@
-/// The random numbers of the kernel's experiments, and the decisions made with them that all traces share
-/// (tests/golden/README.md, "Generators").
+/// How long the recorded experiments were, and which CPU did what (tests/golden/README.md, "Generators").
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 
 #include "allocators/base/units.hpp"
 #include "bench/golden/golden_file.hpp"
+#include "bench/measure/recorded_draws.hpp"
 
 namespace kmemlab::golden {
-
-/// xorshift64.
-class Draws {
-  public:
-    explicit Draws(std::uint64_t seed) : state_{seed} {}
-    std::uint64_t next() {
-        state_ ^= state_ << 13;
-        state_ ^= state_ >> 7;
-        return state_ ^= state_ << 17;
-    }
-
-  private:
-    std::uint64_t state_;
-};
 
 /// Fewest operations that the eighths of a trace need, and as many as anybody will record.
 inline constexpr std::uint64_t least_operations = 8;
 inline constexpr std::uint64_t most_operations = 1'000'000'000;
-
-/// Does operation `i` of `n` allocate, by its draw? The chance changes with the eighth of the trace.
-[[nodiscard]] inline bool wants_allocation(std::uint64_t draw, std::uint64_t i, std::uint64_t n) {
-    constexpr std::array<unsigned, 8> of_256{192, 128, 192, 128, 64, 128, 64, 48};
-    return (draw & 255) < of_256[std::min<std::uint64_t>(7, i / (n / 8))];
-}
 
 /// Which CPU does what, in traces of several: `policy=`.
 class CpuPolicy {

@@ -6,28 +6,10 @@
 #include <algorithm>
 
 #include "allocators/base/check.hpp"
+#include "bench/measure/recorded_draws.hpp"
 
 namespace kmemlab::scale {
 namespace {
-
-class Xorshift {
-  public:
-    explicit Xorshift(std::uint64_t seed) : state_{seed} {}
-    std::uint64_t operator()() {
-        state_ ^= state_ << 13;
-        state_ ^= state_ >> 7;
-        return state_ ^= state_ << 17;
-    }
-
-  private:
-    std::uint64_t state_;
-};
-
-/// Out of 256, how often the i-th of n operations allocates.
-std::uint64_t chance(std::uint64_t i, std::uint64_t n) {
-    constexpr std::array<std::uint64_t, 8> of_eighth{192, 128, 192, 128, 64, 128, 64, 48};
-    return of_eighth[std::min<std::uint64_t>(7, i / std::max<std::uint64_t>(1, n / 8))];
-}
 
 /// On which CPUs a pattern works.
 class Places {
@@ -74,7 +56,7 @@ Pattern pattern_of(std::string_view name) {
 
 std::vector<Step> steps_of(Pattern pattern, unsigned cpus, std::uint64_t operations, std::uint64_t seed) {
     const Places places{pattern, cpus};
-    Xorshift random{seed};
+    Draws draws{seed};
     std::vector<Step> steps;
     std::vector<Step> live;  // the allocations not ended yet
     std::uint32_t allocations = 0;
@@ -85,9 +67,9 @@ std::vector<Step> steps_of(Pattern pattern, unsigned cpus, std::uint64_t operati
         live.pop_back();
     };
     while (steps.size() < operations) {
-        const std::uint64_t r = random();
-        const std::uint64_t q = random();
-        if (!live.empty() && (r & 255) >= chance(steps.size(), operations)) {
+        const std::uint64_t r = draws.next();
+        const std::uint64_t q = draws.next();
+        if (!live.empty() && !wants_allocation(r, steps.size(), operations)) {
             end(static_cast<std::size_t>((r >> 8) % live.size()));
             continue;
         }

@@ -1,6 +1,4 @@
 // One thread plays all CPUs; a schedule runs operations of other CPUs at marked points.
-#include <catch2/catch.hpp>
-
 #include "allocators/slab/slab.hpp"
 #include "tests/support/storm.hpp"
 
@@ -42,11 +40,5 @@ TEST_CASE("no law breaks whatever other CPUs do at marked points") {
 }
 
 TEST_CASE("the same seed gives the same addresses in the same order") {
-    const auto hash = [](std::uint64_t seed) {
-        SlabStorm storm{seed};
-        CHECK(storm.rage(2000) == "");
-        return storm.hash();
-    };
-    CHECK(hash(12345) == hash(12345));
-    CHECK(hash(12345) != hash(54321));
+    check_repeats<SlabStorm>();
 }

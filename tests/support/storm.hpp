@@ -2,6 +2,8 @@
 /// whole operations on CPUs that are not in the midst of one, at most three deep.
 #pragma once
 
+#include <catch2/catch.hpp>
+
 #include <array>
 #include <cstdint>
 #include <string>
@@ -115,5 +117,17 @@ class Storm : public Schedule {
     std::uint64_t hash_ = 0;
     std::uint64_t x_;
 };
+
+/// The same seed gives the same addresses in the same order, another seed others.
+template <class AnyStorm>
+void check_repeats() {
+    const auto hash = [](std::uint64_t seed) {
+        AnyStorm storm{seed};
+        CHECK(storm.rage(2000) == "");
+        return storm.hash();
+    };
+    CHECK(hash(12345) == hash(12345));
+    CHECK(hash(12345) != hash(54321));
+}
 
 }  // namespace kmemlab::test
