@@ -209,6 +209,7 @@ inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
     if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
+        // As pcp_list(), but no request is for the reserve's type.
         PerCpuList& list = pcp.lists[static_cast<unsigned>(target.type)];
         if (!list.empty()) [[likely]] {
             if (pcp.free_factor != 0) pcp.free_factor /= 2;

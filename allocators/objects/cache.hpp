@@ -87,4 +87,17 @@ concept ObjectCaches = requires(A& a, typename A::Cache& cache, const CacheDescr
     { a.kmem_cache_shrink(cache, cpu) } -> std::same_as<bool>;
 };
 
+/// kmem_cache_alloc_bulk as single allocations: all of `objects`, or none of them.
+template <class A, class Cache>
+[[nodiscard]] std::size_t alloc_each_or_none(A& a, Cache& cache, Gfp gfp, std::span<void*> objects,
+                                             CpuId cpu) {
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+        objects[i] = a.kmem_cache_alloc(cache, gfp, cpu);
+        if (objects[i] != nullptr) continue;
+        a.kmem_cache_free_bulk(cache, objects.first(i), cpu);
+        return 0;
+    }
+    return objects.size();
+}
+
 }  // namespace kmemlab

@@ -173,13 +173,7 @@ void Slab<Cpus>::report_foreign(const Cache* cache, const void* object) {
 /// SLAB-60.
 template <class Cpus>
 std::size_t Slab<Cpus>::kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects, CpuId cpu) {
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-        objects[i] = kmem_cache_alloc(cache, gfp, cpu);
-        if (objects[i] != nullptr) continue;
-        kmem_cache_free_bulk(cache, objects.first(i), cpu);
-        return 0;
-    }
-    return objects.size();
+    return alloc_each_or_none(*this, cache, gfp, objects, cpu);
 }
 
 template <class Cpus>

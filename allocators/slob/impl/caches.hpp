@@ -83,14 +83,9 @@ void* Slob<Cpus>::kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
 /// SLOB-44.
 template <class Cpus>
 std::size_t Slob<Cpus>::kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects, CpuId cpu) {
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-        objects[i] = kmem_cache_alloc(cache, gfp, cpu);
-        if (objects[i] != nullptr) continue;
-        kmem_cache_free_bulk(cache, objects.first(i), cpu);
-        cpu_states_[cpu].path = Path::failed;
-        return 0;
-    }
-    return objects.size();
+    const std::size_t got = alloc_each_or_none(*this, cache, gfp, objects, cpu);
+    if (got < objects.size()) cpu_states_[cpu].path = Path::failed;
+    return got;
 }
 
 template <class Cpus>

@@ -241,13 +241,7 @@ void Slub<Cpus>::kfree_bulk(std::span<void*> objects, CpuId cpu) {
 /// SLUB-50.
 template <class Cpus>
 std::size_t Slub<Cpus>::kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects, CpuId cpu) {
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-        objects[i] = kmem_cache_alloc(cache, gfp, cpu);
-        if (objects[i] != nullptr) continue;
-        kmem_cache_free_bulk(cache, objects.first(i), cpu);
-        return 0;
-    }
-    return objects.size();
+    return alloc_each_or_none(*this, cache, gfp, objects, cpu);
 }
 
 }  // namespace kmemlab
