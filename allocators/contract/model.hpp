@@ -33,11 +33,19 @@ struct Capabilities {
     bool deterministic = false;      ///< the same calls give the same addresses relative to the arena
     bool object_caches = false;      ///< models ObjectCaches
     bool pages = false;              ///< models PageSource
+    bool areas = false;              ///< models VirtualAreas: replays the areas of a trace
+    bool stacks = false;             ///< replays those areas of a trace that are kernel stacks
     /// Constructors run at every allocation (O9); else once for each object, when its slab is made (S8).
     bool constructs_each_time = false;
     /// A header before what allocate() gave tells its size: one that is aligned to its size may take twice
     /// that, and usable_size() is not for objects of caches, which have none.
     bool headers = false;
+};
+
+/// What is freed waits, mapped, until a purge.
+template <class A>
+concept VirtualAreas = requires(A& a, CpuId cpu) {
+    { a.purge(cpu) } -> std::same_as<void>;  ///< nothing waits any more: one flush, then all of it is free
 };
 
 struct ModelInfo {
@@ -52,7 +60,9 @@ concept Model = Allocator<M> && std::default_initializable<typename M::Config> &
     std::constructible_from<M, const typename M::Config&> &&
     std::same_as<std::remove_cv_t<decltype(M::info)>, ModelInfo> && requires(typename M::Config& config) {
     { config.tunables() } -> std::same_as<std::vector<Tunable>>;
-} &&(M::info.capabilities.object_caches == ObjectCaches<M>)&&(M::info.capabilities.pages == PageSource<M>);
+} &&(M::info.capabilities.object_caches == ObjectCaches<M>)&&(M::info.capabilities.pages ==
+                                                              PageSource<M>)&&(M::info.capabilities.areas ==
+                                                                               VirtualAreas<M>);
 
 template <Model... Ms>
 struct ModelList {};

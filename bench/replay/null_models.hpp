@@ -1,5 +1,5 @@
-/// Allocators that do nothing, one per layer: what a pass costs with them is the harness's own cost. The
-/// one object or page that they have is given to everybody, so nothing but a measured pass may use them.
+/// Allocators that do nothing, one per kind of target: what a pass costs with them is the harness's own cost.
+/// The one object or page that they have is given to everybody, so nothing but a measured pass may use them.
 #pragma once
 
 #include <array>
@@ -72,5 +72,21 @@ class NullPages : public NullModel {
     Arena arena_;
 };
 static_assert(Model<NullPages>);
+
+class NullAreas : public NullModel {
+  public:
+    static constexpr ModelInfo info{.name = "null",
+                                    .follows = "nobody",
+                                    .what = "the harness alone",
+                                    .capabilities = {.largest = page_size, .areas = true}};
+
+    explicit NullAreas(const Config&) {}
+    [[nodiscard]] void* allocate(const Request&) { return page_.data(); }
+    void purge(CpuId) {}
+
+  private:
+    std::array<std::byte, page_size> page_{};
+};
+static_assert(Model<NullAreas>);
 
 }  // namespace kmemlab::replay

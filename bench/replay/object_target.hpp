@@ -1,5 +1,6 @@
-/// ObjectTarget and PageTarget (page_target.hpp): one allocator together with what a replay has got from it.
-/// Every pass is a loop over perform(), which does all bookkeeping around the operation itself:
+/// ObjectTarget, PageTarget (page_target.hpp) and AreaTarget (area_target.hpp): one allocator together with
+/// what a replay has got from it. Every pass is a loop over perform(), which does all bookkeeping around the
+/// operation itself:
 ///
 ///     target.perform<touch>(op, around)    calls around(f) once, and f() is the allocator's operation and
 ///                                          nothing else; not at all for the free of what was not got.
@@ -39,7 +40,6 @@ class ObjectTarget {
     using ModelType = M;
     /// The model itself if it has caches.
     using Machine = std::conditional_t<ObjectCaches<M>, M, CachesBySize<M>>;
-    static constexpr trace::Layer layer = trace::Layer::objects;
 
     ObjectTarget(const typename M::Config& config, const Workload& work)
         : machine_{config}, work_{work}, objects_(work.slots, nullptr) {}

@@ -72,7 +72,15 @@ class Observer {
         }
     }
 
-    void step(const trace::Operation& op) { trace::is_allocation(op.kind()) ? allocation(op) : release(op); }
+    void step(const trace::Operation& op) {
+        if (trace::is_allocation(op.kind())) {
+            allocation(op);
+        } else if (trace::is_free(op.kind())) {
+            release(op);
+        } else {
+            perform(op);
+        }
+    }
 
     void allocation(const trace::Operation& op) {
         perform(op);

@@ -16,7 +16,6 @@ class PageTarget {
   public:
     using ModelType = M;
     using Machine = M;
-    static constexpr trace::Layer layer = trace::Layer::pages;
 
     PageTarget(const typename M::Config& config, const Workload& work)
         : machine_{config}, blocks_(work.slots, no_block) {}

@@ -17,26 +17,29 @@ namespace {
 constexpr std::string_view cpus_key = "machine.cpus";
 constexpr unsigned least_cpus = 2;
 
-using Workloads = std::map<trace::Layer, Workload>;
+using Workloads = std::map<Part, Workload>;
 
 Workloads workloads_for(const trace::Trace& trace, const std::vector<std::string>& allocators) {
     Workloads works;
     for (const std::string& name : allocators) {
-        const trace::Layer layer = layer_of(name);
-        if (works.count(layer) != 0) continue;
-        Workload work = workload_of(trace, layer);
+        const Part part = part_of(name);
+        if (works.count(part) != 0) continue;
+        Workload work = workload_of(trace, part);
         if (work.operations.empty()) {
             throw UsageError::of("{}: allocator {} replays {}, and the trace has none", trace.name, name,
-                                 trace::to_string(layer));
+                                 to_string(part));
         }
-        works.emplace(layer, std::move(work));
+        works.emplace(part, std::move(work));
     }
     return works;
 }
 
 std::uint64_t not_replayed(const trace::Trace& trace, const Workloads& works) {
     std::uint64_t replayed = 0;
-    for (const auto& [layer, work] : works) replayed += work.operations.size();
+    for (const auto& [part, work] : works) {
+        // Stacks are areas too.
+        if (part != Part::stacks || works.count(Part::areas) == 0) replayed += work.operations.size();
+    }
     return trace.operations.size() - replayed;
 }
 
@@ -85,14 +88,14 @@ class Run {
     }
 
     void observe(const std::string& name) {
-        Entrant entrant{open_session(name, settings_, works_.at(layer_of(name))), nullptr};
+        Entrant entrant{open_session(name, settings_, works_.at(part_of(name))), nullptr};
         ObserveOptions how = options_.observe;
         how.interrupted = options_.interrupted;
         how.progress = [&](std::uint64_t done, std::uint64_t total) { tell("observe " + name, done, total); };
         AllocatorResult found;
         found.name = name;
         found.follows = entrant.session->info().follows;
-        found.layer = entrant.session->work().layer;
+        found.part = entrant.session->work().part;
         found.observed = entrant.session->observe(how);
         const bool broken = found.observed.violation.has_value();
         result_.allocators.push_back(std::move(found));
@@ -104,9 +107,9 @@ class Run {
     void measure_all() {
         pin_thread();
         result_.timer = calibrate_timer();
-        for (const auto& [layer, work] : works_) {
+        for (const auto& [part, work] : works_) {
             entrants_.push_back({open_null_session(work), nullptr});
-            samples_.emplace(layer, LatencySamples{work.operations.size()});
+            samples_.emplace(part, LatencySamples{work.operations.size()});
         }
         for (Entrant& entrant : entrants_) entrant.session->warm_up();
         for (std::size_t repetition = 0; repetition < options_.repetitions; ++repetition) {
@@ -124,18 +127,18 @@ class Run {
         const Workload& work = session.work();
         const PassTime time = session.throughput_pass();
         if (entrant.result == nullptr) {
-            harness_[work.layer].push_back(time.cpu_ns / static_cast<double>(work.operations.size()));
+            harness_[work.part].push_back(time.cpu_ns / static_cast<double>(work.operations.size()));
             return;
         }
         entrant.result->throughput.push_back(time);
-        LatencySamples& samples = samples_.at(work.layer);
+        LatencySamples& samples = samples_.at(work.part);
         session.latency_pass(samples);
         entrant.result->means.push_back(entrant.result->latency.enter(work, samples, result_.timer));
     }
 
     void enter_harness() {
         for (AllocatorResult& allocator : result_.allocators) {
-            allocator.harness_ns_per_op = median(harness_[allocator.layer]);
+            allocator.harness_ns_per_op = median(harness_[allocator.part]);
         }
     }
 
@@ -152,8 +155,8 @@ class Run {
     std::vector<Setting> settings_;
     Workloads works_;
     std::vector<Entrant> entrants_;
-    std::map<trace::Layer, LatencySamples> samples_;
-    std::map<trace::Layer, std::vector<double>> harness_;
+    std::map<Part, LatencySamples> samples_;
+    std::map<Part, std::vector<double>> harness_;
     Result result_;
 };
 

@@ -43,7 +43,7 @@ struct Options {
 struct AllocatorResult {
     std::string name;
     std::string follows;
-    trace::Layer layer{};
+    Part part{};
     Observation observed;
     std::vector<PassTime> throughput;       ///< one per repetition
     std::vector<LatencyBook::Means> means;  ///< ticks per kind, one per repetition
@@ -55,7 +55,7 @@ struct Result {
     TimerCost timer;
     std::vector<AllocatorResult> allocators;
     std::vector<Setting> tunables;   ///< those of the allocators that ran, with their values
-    std::uint64_t not_replayed = 0;  ///< operations of layers that no allocator here replays
+    std::uint64_t not_replayed = 0;  ///< operations of parts that no allocator here replays
     bool interrupted = false;
 
     /// True if an allocator broke a law.

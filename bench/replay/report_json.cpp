@@ -132,7 +132,7 @@ Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
     Json hash = nullptr;
     if (seen.address_hash) hash = fmt::format("{:016x}", *seen.address_hash);
     return {{"name", allocator.name},
-            {"layer", trace::to_string(allocator.layer)},
+            {"layer", to_string(allocator.part)},
             {"follows", allocator.follows},
             {"operations", seen.operations},
             {"failures", seen.failures},

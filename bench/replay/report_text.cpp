@@ -85,9 +85,8 @@ std::string verdict_text(const Observation& seen) {
 std::string to_text(const Result& result, const trace::Trace& trace) {
     std::string text = heading(result, trace);
     for (const AllocatorResult& allocator : result.allocators) {
-        text +=
-            fmt::format("\n{} ({}, follows {}), {} operations\n", allocator.name,
-                        trace::to_string(allocator.layer), allocator.follows, allocator.observed.operations);
+        text += fmt::format("\n{} ({}, follows {}), {} operations\n", allocator.name,
+                            to_string(allocator.part), allocator.follows, allocator.observed.operations);
         text += throughput_text(allocator);
         text += latency_text(allocator, result.timer);
         text += paths_line("allocations", allocator.observed.allocations);

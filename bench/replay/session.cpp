@@ -1,6 +1,7 @@
 #include "bench/replay/session.hpp"
 
 #include "allocators/contract/registry.hpp"
+#include "bench/replay/area_target.hpp"
 #include "bench/replay/null_models.hpp"
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/page_target.hpp"
@@ -9,12 +10,18 @@
 namespace kmemlab::replay {
 namespace {
 
-template <class M>
-inline constexpr bool replays_pages = M::info.capabilities.pages && !M::info.capabilities.object_caches;
+constexpr Part part_of(const Capabilities& can) {
+    if (can.stacks) return Part::stacks;
+    if (can.areas) return Part::areas;
+    return can.pages && !can.object_caches ? Part::pages : Part::objects;
+}
 
 template <class M>
 std::unique_ptr<Session> session_of(const typename M::Config& config, const Workload& work) {
-    if constexpr (replays_pages<M>) {
+    constexpr Part part = part_of(M::info.capabilities);
+    if constexpr (part == Part::areas || part == Part::stacks) {
+        return std::make_unique<TargetSession<AreaTarget<M>>>(config, work);
+    } else if constexpr (part == Part::pages) {
         return std::make_unique<TargetSession<PageTarget<M>>>(config, work);
     } else {
         return std::make_unique<TargetSession<ObjectTarget<M>>>(config, work);
@@ -31,15 +38,21 @@ std::unique_ptr<Session> open_session(std::string_view name, std::span<const Set
 }
 
 std::unique_ptr<Session> open_null_session(const Workload& work) {
-    if (work.layer == trace::Layer::pages) return session_of<NullPages>({}, work);
-    return session_of<NullObjects>({}, work);
+    switch (work.part) {
+        case Part::pages:
+            return session_of<NullPages>({}, work);
+        case Part::areas:
+        case Part::stacks:
+            return session_of<NullAreas>({}, work);
+        default:
+            return session_of<NullObjects>({}, work);
+    }
 }
 
-trace::Layer layer_of(std::string_view name) {
-    trace::Layer layer{};
-    visit_model(name,
-                [&]<class M>() { layer = replays_pages<M> ? trace::Layer::pages : trace::Layer::objects; });
-    return layer;
+Part part_of(std::string_view name) {
+    Part part{};
+    visit_model(name, [&]<class M>() { part = part_of(M::info.capabilities); });
+    return part;
 }
 
 }  // namespace kmemlab::replay

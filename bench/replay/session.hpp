@@ -42,7 +42,8 @@ class Session {
 /// A session that does nothing: the harness's own cost.
 [[nodiscard]] std::unique_ptr<Session> open_null_session(const Workload& work);
 
-/// The layer that an allocator is replayed at: pages if it has pages and no object caches, else objects.
-[[nodiscard]] trace::Layer layer_of(std::string_view name);
+/// The part of a trace that an allocator replays: stacks or areas if it has them, pages if it has pages and
+/// no object caches, else objects.
+[[nodiscard]] Part part_of(std::string_view name);
 
 }  // namespace kmemlab::replay

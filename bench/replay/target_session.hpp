@@ -1,4 +1,4 @@
-/// TargetSession: a session over a target (object_target.hpp, page_target.hpp), and its loops.
+/// TargetSession: a session over a target (object_target.hpp), and its loops.
 #pragma once
 
 #include <ctime>

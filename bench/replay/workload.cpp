@@ -1,6 +1,5 @@
 #include "bench/replay/workload.hpp"
 
-#include <algorithm>
 #include <optional>
 
 namespace kmemlab::replay {
@@ -29,6 +28,10 @@ std::vector<bool> frees_elsewhere(const std::vector<Operation>& operations, std:
     std::vector<bool> elsewhere;
     elsewhere.reserve(operations.size());
     for (const Operation& op : operations) {
+        if (op.kind() == trace::Kind::vmap_purge) {
+            elsewhere.push_back(false);
+            continue;
+        }
         CpuId& from = allocated_on[op.object()];
         elsewhere.push_back(!trace::is_allocation(op.kind()) && from != op.cpu());
         from = op.cpu();
@@ -40,6 +43,7 @@ std::vector<bool> frees_elsewhere(const std::vector<Operation>& operations, std:
 std::vector<Operation> leftovers_of(const std::vector<Operation>& operations, std::uint32_t slots) {
     std::vector<std::optional<Operation>> live(slots);
     for (const Operation& op : operations) {
+        if (op.kind() == trace::Kind::vmap_purge) continue;
         auto& slot = live[op.object()];
         if (trace::is_allocation(op.kind())) {
             slot = op;
@@ -54,7 +58,30 @@ std::vector<Operation> leftovers_of(const std::vector<Operation>& operations, st
     return frees;
 }
 
+/// Which operations belong to a part; to be asked about all of a trace, in order.
+class Membership {
+  public:
+    Membership(Part part, std::uint32_t slots) : part_{part}, stacks_(part == Part::stacks ? slots : 0) {}
+
+    [[nodiscard]] bool operator()(const Operation& op) {
+        if (trace::layer_of(op.kind()) != layer_of(part_)) return false;
+        if (part_ != Part::stacks) return true;
+        if (op.kind() == trace::Kind::vmap_purge) return false;
+        // A free does not tell how its area was aligned.
+        if (trace::is_allocation(op.kind())) stacks_[op.object()] = is_stack(op);
+        return stacks_[op.object()];
+    }
+
+  private:
+    Part part_;
+    std::vector<bool> stacks_;  ///< of each slot: what was allocated last is a stack
+};
+
 }  // namespace
+
+std::string_view to_string(Part part) {
+    return part == Part::stacks ? "stacks" : trace::to_string(layer_of(part));
+}
 
 std::string to_string(OperationKind kind) {
     return std::string{trace::to_string(kind.kind)} + (kind.other_cpu ? "-other-cpu" : "");
@@ -74,16 +101,13 @@ Gfp with_migrate_type(Gfp gfp, unsigned migrate_type) {
     }
 }
 
-Workload workload_of(const trace::Trace& trace, trace::Layer layer) {
+Workload workload_of(const trace::Trace& trace, Part part) {
     Workload work;
-    work.layer = layer;
-    work.slots = trace.slots(layer);
+    work.part = part;
+    work.slots = trace.slots(layer_of(part));
     work.cpus = trace.cpus;
-    if (layer == trace::Layer::objects) work.caches = trace.caches;
-    const auto belongs = [&](const Operation& op) { return trace::layer_of(op.kind()) == layer; };
-    const auto count = std::count_if(trace.operations.begin(), trace.operations.end(), belongs);
-    work.operations.reserve(static_cast<std::size_t>(count));
-    work.times.reserve(static_cast<std::size_t>(count));
+    if (part == Part::objects) work.caches = trace.caches;
+    Membership belongs{part, work.slots};
     for (std::size_t i = 0; i < trace.operations.size(); ++i) {
         if (!belongs(trace.operations[i])) continue;
         work.operations.push_back(prepared(trace.operations[i]));

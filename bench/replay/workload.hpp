@@ -1,8 +1,9 @@
-/// What of a trace one layer replays: its operations in order, prepared so that the loops of a pass do
-/// nothing but perform them.
+/// The part of a trace that an allocator replays: its operations in order, prepared so that the loops of a
+/// pass do nothing but perform them.
 ///
 ///  - Objects: kmalloc and kmem_cache events. Pages: page events, whose GFP flags are made to ask for the
 ///    migrate type that the kernel recorded (BUDDY-4: __GFP_MOVABLE is 1, __GFP_RECLAIMABLE 2, neither 0).
+///    Areas: all events of vmalloc. Stacks: those of areas that look like kernel stacks.
 ///  - A free that runs on another CPU than the allocation that it ends is a kind of operation of its own.
 ///  - What is never freed in the recording is freed behind it (`leftovers`), so that each pass begins as the
 ///    one before it did.
@@ -11,11 +12,24 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/trace/trace.hpp"
 
 namespace kmemlab::replay {
+
+enum class Part : std::uint8_t { objects, pages, areas, stacks };
+
+/// "objects", ...: the layer in results.
+[[nodiscard]] std::string_view to_string(Part part);
+[[nodiscard]] constexpr trace::Layer layer_of(Part part) {
+    return part == Part::stacks ? trace::Layer::areas : static_cast<trace::Layer>(part);
+}
+/// Whether an allocated area is a kernel stack of x86-64: four pages and a guard, aligned to 16 KiB (VM-71).
+[[nodiscard]] constexpr bool is_stack(const trace::Operation& allocation) {
+    return allocation.pages() == 5 && allocation.align_order() == 2;
+}
 
 /// What latencies are told apart by.
 struct OperationKind {
@@ -28,7 +42,7 @@ struct OperationKind {
 [[nodiscard]] std::string to_string(OperationKind kind);
 
 struct Workload {
-    trace::Layer layer{};
+    Part part{};
     std::vector<trace::Operation> operations;
     std::vector<std::uint64_t> times;         ///< of each operation: nanoseconds since the first event
     std::vector<bool> other_cpu;              ///< of each operation: it frees on another CPU
@@ -42,7 +56,7 @@ struct Workload {
     }
 };
 
-[[nodiscard]] Workload workload_of(const trace::Trace& trace, trace::Layer layer);
+[[nodiscard]] Workload workload_of(const trace::Trace& trace, Part part);
 
 /// The flags of a page request, its mobility as `migrate_type` says (0..2); others leave the flags' own, or
 /// none where they contradict each other.

@@ -47,15 +47,27 @@ class TraceBuilder {
     TraceBuilder& page_free(std::uint32_t object, unsigned order) {
         return add(trace::Kind::page_free, object, order, Gfp{}, 0);
     }
-    TraceBuilder& area_alloc(std::uint32_t object, std::uint32_t pages) {
-        return add(trace::Kind::vmap_alloc, object, pages, Gfp{}, 0);
+    /// `pages` count the guard; aligned to page_size << align_order.
+    TraceBuilder& area_alloc(std::uint32_t object, std::uint32_t pages, std::uint8_t align_order = 0) {
+        return add(trace::Kind::vmap_alloc, object, pages, Gfp{}, 0, align_order);
+    }
+    TraceBuilder& area_free(std::uint32_t object, std::uint32_t pages, unsigned cpu = 0) {
+        return add(trace::Kind::vmap_free, object, pages, Gfp{}, cpu);
+    }
+    TraceBuilder& purge(std::uint32_t areas) {
+        constexpr std::uint32_t nobody = trace::Operation::no_object;
+        trace_.operations.emplace_back(trace::Kind::vmap_purge, nobody, areas, Gfp{}, CpuId{0},
+                                       std::uint16_t{0});
+        trace_.times.push_back(trace_.times.size() * 1'000'000);
+        return *this;
     }
 
     [[nodiscard]] const trace::Trace& trace() const { return trace_; }
 
   private:
-    TraceBuilder& add(trace::Kind kind, std::uint32_t object, std::uint32_t amount, Gfp gfp, unsigned cpu) {
-        trace_.operations.emplace_back(kind, object, amount, gfp, CpuId{cpu}, std::uint16_t{0});
+    TraceBuilder& add(trace::Kind kind, std::uint32_t object, std::uint32_t amount, Gfp gfp, unsigned cpu,
+                      std::uint8_t align_order = 0) {
+        trace_.operations.emplace_back(kind, object, amount, gfp, CpuId{cpu}, std::uint16_t{0}, align_order);
         trace_.times.push_back(trace_.times.size() * 1'000'000);
         auto& slots = trace_.slots_per_layer[static_cast<unsigned>(trace::layer_of(kind))];
         slots = std::max(slots, object + 1);

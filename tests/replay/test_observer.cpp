@@ -15,7 +15,7 @@ using Target = ObjectTarget<FaultyModel>;
 
 Observation observe(const TraceBuilder& builder, const FaultyModel::Config& config = {},
                     const ObserveOptions& options = {}) {
-    const Workload work = workload_of(builder.trace(), trace::Layer::objects);
+    const Workload work = workload_of(builder.trace(), Part::objects);
     Target target{config, work};
     return Observer<Target>{target, work, options}.run();
 }

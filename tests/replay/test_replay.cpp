@@ -71,7 +71,7 @@ TEST_CASE("all models replay a trace without breaking a law") {
     CHECK(result.allocators[0].observed.operations == 5000);
     CHECK(result.allocators[2].observed.operations == 300);
     CHECK(result.not_replayed == 0);
-    CHECK(result.allocators[2].layer == trace::Layer::pages);
+    CHECK(result.allocators[2].part == Part::pages);
     CHECK(result.allocators[0].observed.timeline.back().requested_bytes ==
           result.allocators[1].observed.timeline.back().requested_bytes);
 }

@@ -21,7 +21,7 @@ TraceBuilder pairs(int count) {
 }  // namespace
 
 TEST_CASE("a latency pass has a sample and a path for each operation") {
-    const Workload work = workload_of(pairs(10).trace(), trace::Layer::objects);
+    const Workload work = workload_of(pairs(10).trace(), Part::objects);
     TargetSession<ObjectTarget<FaultyModel>> session{{}, work};
     session.warm_up();
     LatencySamples samples{work.operations.size()};
@@ -37,7 +37,7 @@ TEST_CASE("a latency pass has a sample and a path for each operation") {
 TEST_CASE("what was not got has no sample") {
     TraceBuilder builder;
     builder.kmalloc(0, 64).kfree(0, 64);
-    const Workload work = workload_of(builder.trace(), trace::Layer::objects);
+    const Workload work = workload_of(builder.trace(), Part::objects);
     FaultyModel::Config config;
     config.fail_at = 1;  // the warm-up does allocation 0
     TargetSession<ObjectTarget<FaultyModel>> session{config, work};
@@ -52,7 +52,7 @@ TEST_CASE("what was not got has no sample") {
 TEST_CASE("samples are entered without the timer's own cost") {
     TraceBuilder builder;
     builder.kmalloc(0, 64).kfree(0, 64);
-    const Workload work = workload_of(builder.trace(), trace::Layer::objects);
+    const Workload work = workload_of(builder.trace(), Part::objects);
     LatencySamples samples{2};
     samples.set(0, 130, Path::fast);
     samples.set(1, 20, Path::fast);
@@ -63,11 +63,11 @@ TEST_CASE("samples are entered without the timer's own cost") {
     CHECK(book.by_kind().at({trace::Kind::kfree}).max() == 0);
 }
 
-TEST_CASE("the harness alone performs both layers") {
+TEST_CASE("the harness alone performs every part") {
     TraceBuilder builder = pairs(3);
-    builder.page_alloc(0, 1).page_free(0, 1);
-    for (const auto layer : {trace::Layer::objects, trace::Layer::pages}) {
-        const Workload work = workload_of(builder.trace(), layer);
+    builder.page_alloc(0, 1).page_free(0, 1).area_alloc(0, 5, 2).area_free(0, 5).purge(1);
+    for (const Part part : {Part::objects, Part::pages, Part::areas, Part::stacks}) {
+        const Workload work = workload_of(builder.trace(), part);
         const auto session = open_null_session(work);
         session->warm_up();
         const PassTime time = session->throughput_pass();
@@ -75,9 +75,9 @@ TEST_CASE("the harness alone performs both layers") {
     }
 }
 
-TEST_CASE("each model is replayed at the layer of its capabilities") {
-    CHECK(layer_of("malloc") == trace::Layer::objects);
-    CHECK(layer_of("slub") == trace::Layer::objects);
-    CHECK(layer_of("buddy") == trace::Layer::pages);
-    CHECK_THROWS_AS(layer_of("none"), UsageError);
+TEST_CASE("each model replays the part of its capabilities") {
+    CHECK(part_of("malloc") == Part::objects);
+    CHECK(part_of("slub") == Part::objects);
+    CHECK(part_of("buddy") == Part::pages);
+    CHECK_THROWS_AS(part_of("none"), UsageError);
 }
