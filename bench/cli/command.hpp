@@ -34,5 +34,6 @@ struct Command {
 [[nodiscard]] Command add_peers(CLI::App& program);
 [[nodiscard]] Command add_scale(CLI::App& program);
 [[nodiscard]] Command add_golden(CLI::App& program);
+[[nodiscard]] Command add_experiment(CLI::App& program);
 
 }  // namespace kmemlab::cli

@@ -23,6 +23,7 @@ Examples:
   kmemlab peers --json peers.json
   kmemlab scale --json scale.json
   kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst
+  kmemlab experiment kmalloc-limits
 Each command explains itself: kmemlab COMMAND --help)";
 
 /// Help and version are asked for, and printed; everything else that the parser throws is bad usage.
@@ -52,6 +53,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_peers(program));
     commands.push_back(add_scale(program));
     commands.push_back(add_golden(program));
+    commands.push_back(add_experiment(program));
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -63,7 +65,7 @@ int run(int argc, char** argv) {
         if (command.app->parsed()) return command.run(invocation);
     }
     return complain(
-        "expected a command: list, trace info, trace pack, replay, peers, scale, golden check (see --help)");
+        "expected a command: list, trace info, trace pack, replay, peers, scale, golden check, experiment (see --help)");
 }
 
 }  // namespace
