@@ -33,6 +33,7 @@ struct Command {
 [[nodiscard]] Command add_replay(CLI::App& program);
 [[nodiscard]] Command add_peers(CLI::App& program);
 [[nodiscard]] Command add_scale(CLI::App& program);
+[[nodiscard]] Command add_mapping(CLI::App& program);
 [[nodiscard]] Command add_golden(CLI::App& program);
 [[nodiscard]] Command add_experiment(CLI::App& program);
 

@@ -14,7 +14,7 @@ namespace kmemlab::cli {
 namespace {
 
 struct PeersOptions {
-    peers::Options measuring;
+    ContestOptions measuring;
     std::string json;
     bool list = false;
 };
@@ -32,7 +32,7 @@ int compare(PeersOptions options, const Invocation& invocation) {
     if (peers::lacks_static_tls(libraries)) peers::restart_with_static_tls(invocation.argv);
     const auto contests = peers::all_contests(libraries);
     if (options.list) {
-        for (const auto& name : peers::names(contests, options.measuring.filter)) print(name + "\n");
+        for (const auto& name : names(contests, options.measuring.filter, "peers")) print(name + "\n");
         return exit_good;
     }
     catch_interrupts();
@@ -44,7 +44,7 @@ int compare(PeersOptions options, const Invocation& invocation) {
     options.measuring.progress = [&](std::size_t done, std::size_t total) {
         progress.show("peers", done, total);
     };
-    const auto rows = peers::measure(contests, options.measuring);
+    const auto rows = measure(contests, options.measuring, "peers");
     progress.clear();
     if (interrupted()) return exit_interrupted;
     deliver(file, peers::to_json(rows, libraries, invocation.command).dump(1) + "\n",

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
@@ -24,14 +23,8 @@ NameParts parts(const std::string& name) {
     return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
-std::optional<double> median_of(const std::vector<Row>& rows, const std::string& name) {
-    const auto found = std::find_if(rows.begin(), rows.end(), [&](const Row& r) { return r.name == name; });
-    if (found == rows.end() || found->nanoseconds.empty()) return {};
-    return median(found->cpu_nanoseconds);
-}
-
 /// The least median of the mallocs that are known to be fast.
-std::optional<double> best_peer(const std::vector<Row>& rows, const std::string& work_and_size) {
+std::optional<double> best_peer(const Rows& rows, const std::string& work_and_size) {
     std::optional<double> best;
     for (const auto who : best_mallocs) {
         const auto ns = median_of(rows, fmt::format("{}/{}", work_and_size, who));
@@ -44,7 +37,7 @@ std::string ratio(double value, std::optional<double> base) {
     return base && *base > 0 ? fmt::format("{:.2f}", value / *base) : "-";
 }
 
-std::string bar(const std::vector<Row>& rows, const std::string& ours, double limit) {
+std::string bar(const Rows& rows, const std::string& ours, double limit) {
     const auto mine = median_of(rows, ours);
     const auto best = best_peer(rows, "pair/64");
     if (!mine || !best) return {};
@@ -53,28 +46,13 @@ std::string bar(const std::vector<Row>& rows, const std::string& ours, double li
                        found <= limit ? "met" : "missed");
 }
 
-Json iteration_row(const Row& row, std::size_t repetition) {
-    const double cpu = row.cpu_nanoseconds[repetition];
-    return {{"name", row.name},
-            {"run_name", row.name},
-            {"run_type", "iteration"},
-            {"repetitions", row.nanoseconds.size()},
-            {"repetition_index", repetition},
-            {"threads", 1},
-            {"iterations", row.iterations},
-            {"real_time", row.nanoseconds[repetition]},
-            {"cpu_time", cpu},
-            {"time_unit", "ns"},
-            {"items_per_second", cpu > 0 ? 1e9 / cpu : 0.0}};
-}
-
 Json library_facts(const PeerLibrary& library) {
     return {{"name", library.name},
             {"file", library.file.empty() ? Json(nullptr) : Json(library.file)},
             {"absent", library.absent.empty() ? Json(nullptr) : Json(library.absent)}};
 }
 
-Json summary(const std::vector<Row>& rows, const Row& row) {
+Json summary(const Rows& rows, const ContestRow& row) {
     const auto [work_and_size, who] = parts(row.name);
     const double middle = median(row.cpu_nanoseconds);
     const auto against = [&](std::optional<double> base) {
@@ -98,11 +76,11 @@ std::vector<Setting> tunables_in_use() {
 
 }  // namespace
 
-std::string table(const std::vector<Row>& rows) {
+std::string table(const Rows& rows) {
     std::string text = fmt::format("{:<36} {:>9} {:>8} {:>8} {:>10}\n", "work/size/allocator", "ns", "spread",
                                    "/ floor", "/ best peer");
     const auto floor = median_of(rows, "pair/64/floor");
-    for (const Row& row : rows) {
+    for (const ContestRow& row : rows) {
         const double middle = median(row.cpu_nanoseconds);
         text += fmt::format("{:<36} {:>9.2f} {:>7.1f}% {:>8} {:>10}\n", row.name, middle,
                             spread_percent(row.cpu_nanoseconds), ratio(middle, floor),
@@ -111,7 +89,7 @@ std::string table(const std::vector<Row>& rows) {
     return text;
 }
 
-std::string bars(const std::vector<Row>& rows) {
+std::string bars(const Rows& rows) {
     std::string text;
     for (const auto* how : {"", "-call"}) {
         text += bar(rows, fmt::format("pair/64/slub{}", how), 0.5);
@@ -120,18 +98,13 @@ std::string bars(const std::vector<Row>& rows) {
     return text;
 }
 
-Json to_json(const std::vector<Row>& rows, std::span<const PeerLibrary> libraries,
-             const std::string& command) {
-    Json benchmarks = Json::array();
+Json to_json(const Rows& rows, std::span<const PeerLibrary> libraries, const std::string& command) {
     Json summaries = Json::array();
-    for (const Row& row : rows) {
-        for (std::size_t i = 0; i < row.nanoseconds.size(); ++i) benchmarks.push_back(iteration_row(row, i));
-        summaries.push_back(summary(rows, row));
-    }
+    for (const ContestRow& row : rows) summaries.push_back(summary(rows, row));
     Json facts = Json::array();
     for (const PeerLibrary& library : libraries) facts.push_back(library_facts(library));
     return {{"context", context(command, tunables_in_use())},
-            {"benchmarks", benchmarks},
+            {"benchmarks", benchmark_rows(rows)},
             {"peers", {{"libraries", facts}, {"rows", summaries}}}};
 }
 

@@ -1,0 +1,104 @@
+#include <memory>
+#include <optional>
+
+#include "bench/cli/command.hpp"
+#include "bench/cli/output.hpp"
+#include "bench/cli/terminal.hpp"
+#include "bench/mapping/mapping.hpp"
+#include "bench/measure/cycle_counter.hpp"
+#include "bench/measure/result_file.hpp"
+
+namespace kmemlab::cli {
+namespace {
+
+struct MappingOptions {
+    mapping::Setup setup;
+    ContestOptions measuring;
+    std::string mmu = "both";
+    std::string tlb{mapping::default_tlb};
+    std::vector<std::string> settings;
+    std::string json;
+    bool list = false;
+};
+
+mapping::Setup setup_of(const MappingOptions& options) {
+    mapping::Setup setup = options.setup;
+    setup.host = options.mmu != "soft";
+    setup.soft = options.mmu != "host";
+    setup.tlb = known_tlb(options.tlb);
+    std::vector<Setting> settings;
+    for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
+    const std::vector<Tunable> tunables = setup.machine.tunables();
+    std::vector<std::string> keys;
+    for (const Tunable& tunable : tunables) keys.push_back(tunable.key);
+    refuse_unknown(settings, keys);
+    apply_settings(settings, tunables);
+    return setup;
+}
+
+int measure_mapping(MappingOptions options, const Invocation& invocation) {
+    const mapping::Setup setup = setup_of(options);
+    const Contests contests = mapping::all_contests(setup);
+    if (options.list) {
+        for (const auto& name : names(contests, options.measuring.filter, "mapping")) print(name + "\n");
+        return exit_good;
+    }
+    catch_interrupts();
+    std::optional<ResultFile> file;
+    if (!options.json.empty()) file.emplace(options.json);
+    pin_thread();
+    ProgressLine progress;
+    options.measuring.interrupted = interrupted;
+    options.measuring.progress = [&](std::size_t done, std::size_t total) {
+        progress.show("mapping", done, total);
+    };
+    const auto rows = measure(contests, options.measuring, "mapping");
+    progress.clear();
+    if (interrupted()) return exit_interrupted;
+    deliver(file, mapping::to_json(rows, setup, invocation.command).dump(1) + "\n", mapping::to_text(rows));
+    return exit_good;
+}
+
+constexpr const char* help_footer = R"(
+Rows are named WORK/SIZE/WHO; --list prints them, and docs/mapping.md tells how to read them.
+
+Examples:
+  kmemlab mapping --json mapping.json
+  kmemlab mapping --filter '^vmalloc/(16384|1048576)/(host|mmap|bare)$' --repetitions 31
+  kmemlab mapping --mmu soft --filter '^access/' --tlb amd-zen4)";
+
+}  // namespace
+
+Command add_mapping(CLI::App& program) {
+    auto options = std::make_shared<MappingOptions>();
+    options->measuring.milliseconds = 10;
+    CLI::App* app = program.add_subcommand(
+        "mapping", "What mapping memory and reaching it costs: vmalloc, TLB, faults, shootdowns");
+    app->add_option("--mmu", options->mmu, "Whose rows: host (real mappings), soft (a model), or both")
+        ->check(CLI::IsMember({"host", "soft", "both"}))
+        ->capture_default_str();
+    app->add_option("--filter", options->measuring.filter,
+                    "Only rows WORK/SIZE/WHO that this regular expression finds");
+    app->add_option("--repetitions", options->measuring.repetitions, "Repetitions of each row")
+        ->check(CLI::Range(1U, 1000U))
+        ->capture_default_str();
+    app->add_option("--milliseconds", options->measuring.milliseconds, "That each repetition lasts at least")
+        ->check(CLI::Range(0.01, 10000.0))
+        ->capture_default_str();
+    app->add_option("--cpus", options->setup.cpus, "Numbers of simulated CPUs, where rows differ by them")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(1U, max_cpus))
+        ->capture_default_str();
+    app->add_option("--tlb", options->tlb, "The CPU whose TLB is played (docs/mmu.md)")
+        ->capture_default_str();
+    app->add_option("--set", options->settings,
+                    "KEY=VALUE: a tunable of machine, zones, page lists or vmalloc; repeatable")
+        ->allow_extra_args(false);
+    app->add_option("--json", options->json, "Write the figures to this file (form of Google Benchmark)");
+    app->add_flag("--list", options->list, "Print the names of the rows and exit");
+    app->footer(help_footer);
+    return {app, [options](const Invocation& invocation) { return measure_mapping(*options, invocation); }};
+}
+
+}  // namespace kmemlab::cli

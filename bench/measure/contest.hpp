@@ -1,0 +1,87 @@
+/// Contests: rows that are measured beside each other, in one process, by one loop.
+///
+///     calibrate      how many units of work of each row last long enough
+///     repetition 1   row a, row b, row c        what a repetition of a row is:
+///     repetition 2   row b, row c, row a            prepare | a little, to warm up | the units | finish
+///     ...                                                                            timed
+///
+/// Rows take turns, beginning with another one each time, so that a machine that gets slower does so for all
+/// and none always follows the same one.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bench/measure/environment.hpp"
+
+namespace kmemlab {
+
+/// Whole numbers by name, of a fixed amount of work; what is the same in every run says so.
+using Counts = std::vector<std::pair<std::string, std::uint64_t>>;
+
+/// One row of a result: a unit of work, done by one contestant.
+class Contest {
+  public:
+    /// How many units a repetition may have; equal: exactly so many.
+    struct Units {
+        std::size_t least = 1;
+        std::size_t most = std::numeric_limits<std::size_t>::max();
+    };
+
+    virtual ~Contest() = default;
+    /// WORK/SIZE/WHO, as "pair/64/slub".
+    [[nodiscard]] virtual const std::string& name() const = 0;
+    [[nodiscard]] virtual Units units() const { return {}; }
+    /// Called before `count` units are run (by one or several calls of run), and behind them; not timed.
+    virtual void prepare(std::size_t /*count*/) {}
+    virtual void finish() {}
+    /// Does `count` units of the work.
+    virtual void run(std::size_t count) = 0;
+    /// Empty if the work does what it should; else what was found. Not timed.
+    [[nodiscard]] virtual std::string verify() = 0;
+    /// What is counted beside the time, in a pass of its own; empty: nothing.
+    [[nodiscard]] virtual Counts counts() { return {}; }
+};
+
+using Contests = std::vector<std::unique_ptr<Contest>>;
+
+struct ContestOptions {
+    unsigned repetitions = 11;
+    std::string filter;        ///< regular expression; rows whose name it finds are measured
+    double milliseconds = 20;  ///< that each repetition lasts at least
+    /// Asked between repetitions whether to stop; empty: never.
+    std::function<bool()> interrupted;
+    std::function<void(std::size_t done, std::size_t total)> progress;
+};
+
+struct ContestRow {
+    std::string name;
+    std::size_t iterations = 0;       ///< units of work in a repetition
+    std::vector<double> nanoseconds;  ///< per unit, one figure per repetition
+    std::vector<double> cpu_nanoseconds;
+    Counts counts;
+};
+
+/// Measures the rows that the filter finds. Throws UsageError if the filter is malformed or finds none (its
+/// message names `command`), or if a contest does not do what it should. Rows are as they are if interrupted.
+[[nodiscard]] std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& options,
+                                              const std::string& command);
+
+/// Names of all rows, those that the filter finds.
+[[nodiscard]] std::vector<std::string> names(const Contests& contests, const std::string& filter,
+                                             const std::string& command);
+
+/// The median CPU time of the row of that name, in nanoseconds; nothing if it was not measured.
+[[nodiscard]] std::optional<double> median_of(const std::vector<ContestRow>& rows, const std::string& name);
+
+/// `benchmarks` of a result file: a row per repetition, in the form of Google Benchmark.
+[[nodiscard]] Json benchmark_rows(const std::vector<ContestRow>& rows);
+
+}  // namespace kmemlab
