@@ -1,6 +1,5 @@
-/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law, or
-/// differs from a kernel; 2: the input cannot be used, told in one line; 130:
-/// interrupted.
+/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law, or differs from a kernel; 2: the
+/// input cannot be used, told in one line; 130: interrupted.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -15,9 +14,8 @@
 namespace kmemlab::cli {
 namespace {
 
-constexpr const char *description =
-    "A laboratory for Linux's kernel memory allocators in user space";
-constexpr const char *examples = R"(
+constexpr const char* description = "A laboratory for Linux's kernel memory allocators in user space";
+constexpr const char* examples = R"(
 Examples:
   kmemlab list --tunables
   kmemlab trace info recording.trace.zst
@@ -29,68 +27,59 @@ Examples:
   kmemlab experiment kmalloc-limits
 Each command explains itself: kmemlab COMMAND --help)";
 
-/// Help and version are asked for, and printed; everything else that the parser
-/// throws is bad usage.
-int answer(const CLI::App &program, const CLI::ParseError &error,
-           const std::string &version) {
-  if (error.get_name() == "CallForVersion")
-    return print(version + "\n"), exit_good;
-  if (error.get_exit_code() != 0)
-    return complain(error.what(), " (see --help)");
-  const auto mode = error.get_name() == "CallForAllHelp"
-                        ? CLI::AppFormatMode::All
-                        : CLI::AppFormatMode::Normal;
-  // The parser asks the innermost subcommand that was given.
-  const CLI::App *asked = &program;
-  while (!asked->get_subcommands().empty())
-    asked = asked->get_subcommands().back();
-  print(asked->help("", mode));
-  return exit_good;
+/// Help and version are asked for, and printed; everything else that the parser throws is bad usage.
+int answer(const CLI::App& program, const CLI::ParseError& error, const std::string& version) {
+    if (error.get_name() == "CallForVersion") return print(version + "\n"), exit_good;
+    if (error.get_exit_code() != 0) return complain(error.what(), " (see --help)");
+    const auto mode =
+        error.get_name() == "CallForAllHelp" ? CLI::AppFormatMode::All : CLI::AppFormatMode::Normal;
+    // The parser asks the innermost subcommand that was given.
+    const CLI::App* asked = &program;
+    while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().back();
+    print(asked->help("", mode));
+    return exit_good;
 }
 
-int run(int argc, char **argv) {
-  CLI::App program{description, "kmemlab"};
-  const BuildFacts build = build_facts();
-  const std::string version = fmt::format(
-      "kmemlab {} ({}, {})", build.version, build.compiler,
-      build.build_type.empty() ? "no build type" : build.build_type);
-  program.set_version_flag("--version", version, "Print the version and exit");
-  program.footer(examples);
+int run(int argc, char** argv) {
+    CLI::App program{description, "kmemlab"};
+    const BuildFacts build = build_facts();
+    const std::string version = fmt::format("kmemlab {} ({}, {})", build.version, build.compiler,
+                                            build.build_type.empty() ? "no build type" : build.build_type);
+    program.set_version_flag("--version", version, "Print the version and exit");
+    program.footer(examples);
 
-  std::vector<Command> commands = add_trace(program);
-  commands.push_back(add_list(program));
-  commands.push_back(add_replay(program));
-  commands.push_back(add_peers(program));
-  commands.push_back(add_scale(program));
-  commands.push_back(add_mapping(program));
-  commands.push_back(add_golden(program));
-  commands.push_back(add_experiment(program));
-  try {
-    program.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    return answer(program, error, version);
-  }
-  const std::vector<std::string> arguments{argv, argv + argc};
-  const Invocation invocation{command_line(arguments), argv};
-  for (const Command &command : commands) {
-    if (command.app->parsed())
-      return command.run(invocation);
-  }
-  return complain(
-      "expected a command: list, trace info, trace pack, replay, peers, scale, "
-      "mapping, golden check, experiment (see --help)");
+    std::vector<Command> commands = add_trace(program);
+    commands.push_back(add_list(program));
+    commands.push_back(add_replay(program));
+    commands.push_back(add_peers(program));
+    commands.push_back(add_scale(program));
+    commands.push_back(add_mapping(program));
+    commands.push_back(add_golden(program));
+    commands.push_back(add_experiment(program));
+    try {
+        program.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return answer(program, error, version);
+    }
+    const std::vector<std::string> arguments{argv, argv + argc};
+    const Invocation invocation{command_line(arguments), argv};
+    for (const Command& command : commands) {
+        if (command.app->parsed()) return command.run(invocation);
+    }
+    return complain(
+        "expected a command: list, trace info, trace pack, replay, peers, scale, mapping, golden check, "
+        "experiment (see --help)");
 }
 
-} // namespace
-} // namespace kmemlab::cli
+}  // namespace
+}  // namespace kmemlab::cli
 
-int main(int argc, char **argv) {
-  try {
-    return kmemlab::cli::run(argc, argv);
-  } catch (const std::bad_alloc &) {
-    return kmemlab::cli::complain(
-        "this machine has not enough memory for that");
-  } catch (const std::exception &error) {
-    return kmemlab::cli::complain(error.what());
-  }
+int main(int argc, char** argv) {
+    try {
+        return kmemlab::cli::run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        return kmemlab::cli::complain("this machine has not enough memory for that");
+    } catch (const std::exception& error) {
+        return kmemlab::cli::complain(error.what());
+    }
 }
