@@ -23,6 +23,8 @@ std::string_view to_string(MisuseKind kind) {
             return "corrupt list";
         case MisuseKind::objects_remain:
             return "objects remain";
+        case MisuseKind::stack_overflow:
+            return "stack overflow";
         case MisuseKind::bad_request:
             return "bad request";
     }

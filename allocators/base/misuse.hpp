@@ -19,6 +19,7 @@ enum class MisuseKind : std::uint8_t {
     overwritten,       ///< red zone, poison or padding changed
     corrupt_list,      ///< a free pointer or a count of a slab changed
     objects_remain,    ///< a cache destroyed while objects live
+    stack_overflow,    ///< a task's frames reached the guard page of its stack
     bad_request,       ///< a request that no caller may make (two zones at once, ...)
 };
 

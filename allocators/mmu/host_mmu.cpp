@@ -68,7 +68,8 @@ HostMmu::HostMmu(Arena& arena, const HostMmuConfig& config) : arena_{arena}, pop
     std::byte* const space = reserve_space(nullptr, bytes + unit);
     if (space == nullptr) throw UsageError::of("mmu: no {} bytes of address space", bytes);
     reserved_ = {space, bytes + unit};
-    const VirtAddr begin = VirtAddr{reinterpret_cast<std::uintptr_t>(space) + unit - 1}.align_down(order_1g);
+    // Above the reservation's begin, so that the page below the window is nobody's.
+    const VirtAddr begin = VirtAddr{reinterpret_cast<std::uintptr_t>(space) + unit}.align_down(order_1g);
     window_ = {begin, begin + bytes};
     stats_.mappings = 1;
 }
@@ -112,15 +113,27 @@ bool HostMmu::reserve(const Extents& wanted) {
         for (const auto& [page, extent] : wanted) {
             const bool fresh = extents_.try_emplace(page, extent).second;
             KMEMLAB_DEBUG_CHECK(fresh);
-            stats_.mapped_pages += fresh ? extent.pages : 0;
+            stats_.mapped_pages += fresh && !extent.claimed ? extent.pages : 0;
             stats_.huge_leaves += extent.huge ? 1 : 0;
         }
     });
-    stats_.map_calls += wanted.size();
+    if (!wanted.begin()->second.claimed) stats_.map_calls += wanted.size();
     return true;
 }
 
-bool HostMmu::map_extent(std::uint64_t page, const Extent& extent) {
+bool HostMmu::claim(VirtAddr at, std::uint64_t pages) {
+    Extents wanted;
+    for (std::uint64_t i = 0; i < pages; ++i) {
+        wanted.emplace_hint(wanted.end(), at.page() + i, Extent{.pages = 1, .first = {}, .claimed = true});
+    }
+    return reserve(wanted);
+}
+
+bool HostMmu::fill(VirtAddr at, Pfn frame) const {
+    return map_extent(at.page(), Extent{.pages = 1, .first = frame});
+}
+
+bool HostMmu::map_extent(std::uint64_t page, const Extent& extent) const {
     const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (populate_ ? MAP_POPULATE : 0);
     const auto offset = static_cast<off_t>((extent.first - arena_.start()) << page_shift);
     return mmap(address_of(page), extent.pages << page_shift, PROT_READ | PROT_WRITE, flags, arena_.memfd(),
@@ -177,7 +190,7 @@ void HostMmu::unmap(VirtAddr at, std::uint64_t pages, CpuId) {
         Extent& extent = i->second;
         if (extent.lazy) continue;
         extent.lazy = true;
-        stats_.mapped_pages -= extent.pages;
+        stats_.mapped_pages -= extent.claimed ? 0 : extent.pages;
         stats_.huge_leaves -= extent.huge ? 1 : 0;
     }
 }
@@ -248,7 +261,7 @@ std::optional<Pfn> HostMmu::frame_of(VirtAddr at) const {
     const auto next = extents_.upper_bound(at.page());
     if (next == extents_.begin()) return {};
     const auto& [page, extent] = *std::prev(next);
-    if (page + extent.pages <= at.page() || extent.lazy) return {};
+    if (page + extent.pages <= at.page() || extent.lazy || extent.claimed) return {};
     return extent.first + (at.page() - page);
 }
 
@@ -256,7 +269,8 @@ bool HostMmu::is_mapped(VirtAddr at, std::size_t bytes) const {
     const Lock guard{lock_};
     const std::uint64_t end = (at + bytes + (page_size - 1)).page();
     for (std::uint64_t page = at.page(); page < end; ++page) {
-        if (find(VirtAddr::of_page(page)) == nullptr) return false;
+        const Extent* const extent = find(VirtAddr::of_page(page));
+        if (extent == nullptr || extent->claimed) return false;
     }
     return true;
 }
@@ -297,13 +311,16 @@ MaybeViolation HostMmu::find_violation() const {
                              "an extent of {} pages at page {:#x} overlaps, is empty or leaves the window",
                              extent.pages, page);
         }
-        if (!arena_.contains(extent.first) || !arena_.contains(extent.first + (extent.pages - 1))) {
+        if (extent.claimed) {
+            if (extent.pages != 1)
+                return violation("V5", "{} claimed pages in one at page {:#x}", extent.pages, page);
+        } else if (!arena_.contains(extent.first) || !arena_.contains(extent.first + (extent.pages - 1))) {
             return violation("V5", "an extent at page {:#x} maps frame {:#x}, outside of the arena", page,
                              extent.first.value());
         }
         mappings += page > covered ? 2 : 1;
         covered = end;
-        if (extent.lazy) continue;
+        if (extent.lazy || extent.claimed) continue;
         pages += extent.pages;
         huge += extent.huge ? 1 : 0;
     }

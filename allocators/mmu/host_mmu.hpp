@@ -14,6 +14,8 @@
 /// too low, and a map that could pass the limit is refused before it is tried. The limit leaves room for the
 /// rest of the process: what it had when we began, and `spare_mappings` more.
 ///
+/// claim and fill are for pages that a fault handler maps one by one: what needs the lock is done beforehand.
+///
 /// map_huge is one mapping of an aligned run. Whether the kernel below uses a huge entry for it is its own
 /// choice (/sys/kernel/mm/transparent_hugepage/shmem_enabled).
 ///
@@ -65,6 +67,12 @@ class HostMmu {
     [[nodiscard]] MmuStats stats() const;
     [[nodiscard]] MaybeViolation find_violation() const;
 
+    /// Sets pages aside for fill(): each counts as a mapping from now on, and goes by unmap and flush as any.
+    /// No frame is known there (frame_of). Nothing may be mapped there; false: no mapping left.
+    [[nodiscard]] bool claim(VirtAddr at, std::uint64_t pages);
+    /// Maps a frame at a claimed page: one system call, async-signal-safe. False: the kernel refused.
+    [[nodiscard]] bool fill(VirtAddr at, Pfn frame) const;
+
     /// An address as a pointer, for those who use mapped memory as it is. Where nothing is mapped it faults.
     [[nodiscard]] static void* pointer(VirtAddr at) { return reinterpret_cast<void*>(at.value()); }
 
@@ -76,13 +84,14 @@ class HostMmu {
         Pfn first;
         bool lazy = false;
         bool huge = false;
+        bool claimed = false;  ///< one page, filled by somebody else; `first` means nothing
     };
     using Extents = std::map<std::uint64_t, Extent>;  ///< by their first page
     using Lock = std::lock_guard<std::mutex>;
 
     [[nodiscard]] bool map_extents(const Extents& wanted);
     [[nodiscard]] bool reserve(const Extents& wanted);
-    [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent);
+    [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent) const;
     void undo(const Extents& wanted);
     /// Makes address space reserved again. false: the kernel refused.
     [[nodiscard]] bool clear(std::uint64_t page, std::uint64_t end);

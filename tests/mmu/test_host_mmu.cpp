@@ -210,3 +210,28 @@ TEST_CASE("a limit that leaves nothing, or a window that nothing holds, is refus
     HostMmu none{arena, {.mapping_limit = 0}};
     CHECK_FALSE(none.map(none.window().begin, std::vector{Pfn{0}}, cpu));
 }
+
+TEST_CASE("claimed pages count as mappings, and are the kernel's once they are filled") {
+    Machine m;
+    REQUIRE(m.map(13, Pfn{300}, 1));
+    REQUIRE(m.mmu.claim(m.base.plus_pages(10), 3));
+    CHECK(m.mmu.stats().mappings == 6);  // reserved space on both sides too
+    CHECK(m.mmu.stats().mapped_pages == 1);
+    CHECK_FALSE(m.mmu.touch(m.base.plus_pages(11), cpu));
+    REQUIRE(m.mmu.fill(m.base.plus_pages(11), Pfn{200}));
+    std::strcpy(m.at(11), "filled");
+    CHECK(std::string{reinterpret_cast<char*>(m.arena.address(Pfn{200}))} == "filled");
+    CHECK(m.mmu.stats().mappings >= mappings_in(m.mmu.window()));
+    CHECK(m.broken_law() == "");
+    m.unmap(10, 4);
+    m.flush(10, 4);
+    CHECK(test::run_in_child([&] { *static_cast<volatile char*>(m.at(11)) = 1; }).signal == SIGSEGV);
+    m.check_mappings();
+}
+
+TEST_CASE("a claim that would pass the limit is refused") {
+    Machine m{{.mapping_limit = 5}};
+    CHECK_FALSE(m.mmu.claim(m.base.plus_pages(1), 4));
+    CHECK(m.mmu.stats().refused_for_limit == 1);
+    CHECK(m.mmu.claim(m.base.plus_pages(1), 3));
+}
