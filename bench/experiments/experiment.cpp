@@ -13,7 +13,16 @@ namespace {
 
 constexpr std::array table{
     Experiment{"kmalloc-limits", "the largest object that kmalloc gives, by doubling", "", kmalloc_limits},
+    Experiment{"vmalloc-limits", "the largest area that vmalloc gives, by doubling", "", vmalloc_limits},
+    Experiment{"stack-location", "where a kernel stack lies, by version of the kernel", "", stack_location},
+    Experiment{"buddy-order3", "a block of eight pages, written and read", "", buddy_order3},
+    Experiment{"object-cache", "two objects of a cache for 16 bytes", "", object_cache},
     Experiment{"struct-page-overhead", "memory that page descriptors take", "", struct_page_overhead},
+    Experiment{"zones", "which zone a request gets, and where it falls back", "", zones},
+    Experiment{"per-cpu", "a slot for each CPU: no lock, no bouncing cache line", "", per_cpu},
+    Experiment{"frame-sizes", "the largest stack frames of a program",
+               "a binary, a .su file of -fstack-usage, or a folder of such; without it this program",
+               frame_sizes},
 };
 
 /// Each line of `text` behind two spaces.

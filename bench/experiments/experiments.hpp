@@ -6,7 +6,14 @@
 
 namespace kmemlab::experiments {
 
+[[nodiscard]] Outcome buddy_order3(const Options& options);
+[[nodiscard]] Outcome frame_sizes(const Options& options);
 [[nodiscard]] Outcome kmalloc_limits(const Options& options);
+[[nodiscard]] Outcome object_cache(const Options& options);
+[[nodiscard]] Outcome per_cpu(const Options& options);
+[[nodiscard]] Outcome stack_location(const Options& options);
 [[nodiscard]] Outcome struct_page_overhead(const Options& options);
+[[nodiscard]] Outcome vmalloc_limits(const Options& options);
+[[nodiscard]] Outcome zones(const Options& options);
 
 }  // namespace kmemlab::experiments
