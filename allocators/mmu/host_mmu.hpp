@@ -55,6 +55,7 @@ class HostMmu {
     HostMmu& operator=(const HostMmu&) = delete;
 
     // The concept Mmu.
+    static constexpr bool maps_by_runs = true;  ///< each run of adjacent frames is a system call
     [[nodiscard]] bool map(VirtAddr at, std::span<const Pfn> frames, CpuId cpu);
     [[nodiscard]] bool map_huge(VirtAddr at, Pfn first, Order order, CpuId cpu);
     void unmap(VirtAddr at, std::uint64_t pages, CpuId cpu);

@@ -123,6 +123,7 @@ concept Mmu = requires(M& m, const M& c, VirtAddr at, std::span<const Pfn> frame
     { m.read(at, into, cpu) } -> std::same_as<bool>;
     { m.write(at, from, cpu) } -> std::same_as<bool>;
     { m.touch(at, cpu) } -> std::same_as<bool>;
+    { M::maps_by_runs } -> std::convertible_to<bool>;  // whether a run of frames costs as much as one frame
     { c.window() } -> std::same_as<AddressRange>;
     { c.stats() } -> std::same_as<MmuStats>;
     { c.find_violation() } -> std::same_as<MaybeViolation>;

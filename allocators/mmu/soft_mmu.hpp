@@ -60,6 +60,7 @@ class SoftMmu {
                      std::optional<PageSourceRef> tables = {});
 
     // The concept Mmu.
+    static constexpr bool maps_by_runs = false;  ///< each page is an entry of its own
     [[nodiscard]] bool map(VirtAddr at, std::span<const Pfn> frames, CpuId cpu);
     [[nodiscard]] bool map_huge(VirtAddr at, Pfn first, Order order, CpuId cpu);
     void unmap(VirtAddr at, std::uint64_t pages, CpuId cpu);

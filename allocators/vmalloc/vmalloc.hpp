@@ -13,6 +13,8 @@
 ///  - The array of frames is a table of ours. Beyond 512 pages an area of its own holds its place in the
 ///    address space, and pages for it are taken (VM-51); up to there no object allocator is asked.
 ///  - Nothing is put off: vfree in interrupts does not exist, a purge that is due happens in the call.
+///  - Frames have the order in which they came, as in Linux (VM-52), but on an MMU that maps by runs of
+///    adjacent frames they are sorted: a run is a system call there, whatever its length.
 ///  - A huge area's frames go back as blocks of 2 MiB; Linux splits them at once and frees single pages.
 ///  - One node, no per-CPU areas (VM-60), no protection but read and write.
 /// Threads: all calls at once on different CPUs; drain and find_violation need everybody else outside.

@@ -96,6 +96,7 @@ bool Vmalloc<Cpus, M>::fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu)
         works_[cpu].pages_taken += order.pages();
         nr_vmalloc_pages_.fetch_add(order.pages(), std::memory_order_relaxed);
     }
+    if constexpr (M::maps_by_runs) std::sort(vm.frames.begin(), vm.frames.end());
     return true;
 }
 
