@@ -47,7 +47,7 @@ class DirectMemory {
         write_frames(top, std::min(depth, layout_.size + below));
         return {};
     }
-    [[nodiscard]] std::optional<Pfn> frame_of(VirtAddr at) {
+    [[nodiscard]] std::optional<Pfn> frame_of(VirtAddr at) const {
         const auto* const p = reinterpret_cast<const void*>(at.value());
         return arena().contains(p) ? std::optional{arena().pfn(p)} : std::nullopt;
     }

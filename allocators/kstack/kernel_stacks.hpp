@@ -95,7 +95,7 @@ concept KernelStacks = requires(S& s, const S& c, KernelStack& stack, TaskId tas
     { s.create(task, cpu) } -> std::same_as<KernelStack*>;
     { s.use(stack, depth, cpu) } -> std::same_as<StackUse>;
     { s.populate(stack, cpu) } -> std::same_as<bool>;
-    { s.find(stack.base) } -> std::same_as<KernelStack*>;
+    { c.find(stack.base) } -> std::same_as<KernelStack*>;
     { s.get(stack) } -> std::same_as<void>;
     { s.put(stack, cpu) } -> std::same_as<void>;
     { s.exit(stack, cpu) } -> std::same_as<void>;

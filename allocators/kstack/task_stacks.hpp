@@ -52,7 +52,7 @@ class TaskStacks {
     [[nodiscard]] KernelStack* create(TaskId task, CpuId cpu);
     StackUse use(KernelStack& stack, std::size_t depth, CpuId cpu);
     [[nodiscard]] bool populate(KernelStack& stack, CpuId cpu) { return memory_.populate(stack, cpu); }
-    [[nodiscard]] KernelStack* find(VirtAddr base);
+    [[nodiscard]] KernelStack* find(VirtAddr base) const;
     void get(KernelStack& stack) { stack.references.fetch_add(1, std::memory_order_relaxed); }
     void put(KernelStack& stack, CpuId cpu);
     void exit(KernelStack& stack, CpuId cpu);

@@ -185,7 +185,7 @@ void TaskStacks<Cpus, Memory>::release(KernelStack& stack, CpuId cpu) {
 
 /// By the owner of its highest page, which every kind has from the start.
 template <class Cpus, class Memory>
-KernelStack* TaskStacks<Cpus, Memory>::find(VirtAddr base) {
+KernelStack* TaskStacks<Cpus, Memory>::find(VirtAddr base) const {
     const std::optional<Pfn> top = memory_.frame_of(base + (layout().size - page_size));
     if (!top) return nullptr;
     auto* const stack = static_cast<KernelStack*>(memory_.arena().page(*top).owner);
