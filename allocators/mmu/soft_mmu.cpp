@@ -117,6 +117,13 @@ void SoftMmu::flush_locked(AddressRange range, CpuId cpu) {
     }
 }
 
+void SoftMmu::flush_local(VirtAddr at, CpuId cpu) {
+    const Lock guard{lock_};
+    const VirtAddr page = at.align_down(Order{0});
+    cpu_at(cpu).tlb.flush_pages({page, page.plus_pages(1)});
+    lazy_.erase(at.page(), at.page() + 1);
+}
+
 std::optional<Pfn> SoftMmu::frame_of(VirtAddr at) const {
     const Lock guard{lock_};
     const Pte* leaf = table_.find_leaf(at);

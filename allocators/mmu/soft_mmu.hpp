@@ -75,6 +75,8 @@ class SoftMmu {
 
     /// The frame that `cpu` finds at an address, through its TLB; nothing: a page fault.
     [[nodiscard]] std::optional<Pfn> translate(VirtAddr at, CpuId cpu);
+    /// `cpu` alone forgets the page at an address that no other CPU ever used: no IPI (INVLPG).
+    void flush_local(VirtAddr at, CpuId cpu);
     /// From now on `cpu` does not run in this address space. All do at first.
     void leave(CpuId cpu);
     void enter(CpuId cpu);
