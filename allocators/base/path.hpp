@@ -21,9 +21,10 @@ enum class Path : std::uint8_t {
     zone,          ///< free lists of the zone, past the per-CPU page list
     steal,         ///< free lists of another migrate type
     other_zone,    ///< a zone below the preferred one
-    flush,         ///< per-CPU page list or array overflowed and gave back
+    flush,         ///< per-CPU page list, array, or vmalloc's waiting areas overflowed and were given back
     failed,        ///< no memory: null
     shared,        ///< array that the CPUs of a node share: a batch taken from it, or put there
+    tree,          ///< searched in the free areas that all CPUs share (vmalloc)
     opaque,        ///< the allocator does not tell (libc malloc)
 };
 
@@ -32,7 +33,7 @@ inline constexpr std::size_t path_count = static_cast<std::size_t>(Path::opaque)
 [[nodiscard]] constexpr std::string_view to_string(Path path) {
     constexpr std::array<std::string_view, path_count> names{
         "fast", "refill", "cpu_partial", "node_partial", "slab",   "new_slab", "discard", "large",
-        "zone", "steal",  "other_zone",  "flush",        "failed", "shared",   "opaque"};
+        "zone", "steal",  "other_zone",  "flush",        "failed", "shared",   "tree",    "opaque"};
     return names[static_cast<std::size_t>(path)];
 }
 

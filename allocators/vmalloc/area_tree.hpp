@@ -36,6 +36,8 @@ struct VmapArea {
     VmapArea* parent = nullptr;
     std::uint64_t largest = 0;  ///< size of the largest area in this subtree
     bool red = false;
+    bool pooled = false;     ///< lies in a pool, or came from there (area_pools.hpp)
+    std::uint16_t home = 0;  ///< number of the node whose CPU asked for it: its pool takes it (VM-93)
 
     AreaUse use = AreaUse::none;
     void* owner = nullptr;  ///< of a busy area: what lies in it, as `use` says

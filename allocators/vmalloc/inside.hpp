@@ -8,8 +8,9 @@ namespace kmemlab {
 
 template <class Cpus>
 struct VmapSpace<Cpus>::Inside {
-    static AreaTree& busy(VmapSpace& space) { return space.busy_; }
-    static AreaTree& lazy(VmapSpace& space) { return space.lazy_; }
+    static AreaTree& busy(VmapSpace& space, unsigned node = 0) { return space.nodes_[node].busy; }
+    static AreaTree& lazy(VmapSpace& space, unsigned node = 0) { return space.nodes_[node].lazy; }
+    static AreaPools& pools(VmapSpace& space, unsigned node) { return space.nodes_[node].pools; }
     static AreaTree& free(VmapSpace& space) { return space.free_; }
     static std::atomic<std::uint64_t>& lazy_pages(VmapSpace& space) { return space.lazy_pages_; }
 };

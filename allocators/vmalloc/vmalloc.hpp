@@ -9,7 +9,9 @@
 ///     vmap         area and mapping of somebody's frames
 ///     vm_map_ram   the same, up to 64 pages from a block that the CPU keeps
 ///
-/// Follows Linux 6.1 (VM-1..56, 65). Laws: V1..V6, V9, V10, V12, V15; V7 and V14 are the MMU's. Differences:
+/// Follows Linux 6.1 (VM-1..56, 65), by its configuration with the vmap nodes of 6.9 (VM-90..95). Laws:
+/// V1..V6, V9, V10, V12, V15; V7 and V14 are the MMU's. Differences:
+///  - A mapping that the MMU refuses is tried once more after a purge: what waits holds mappings of the host.
 ///  - The array of frames is a table of ours. Beyond 512 pages an area of its own holds its place in the
 ///    address space, and pages for it are taken (VM-51); up to there no object allocator is asked.
 ///  - Nothing is put off: vfree in interrupts does not exist, a purge that is due happens in the call.
@@ -42,6 +44,7 @@ struct VmallocConfig {
     std::uint64_t lazy_max_pages = 0;  ///< pages that wait before a purge; 0: by the number of CPUs (VM-31)
     bool lazy = true;                  ///< off: each vfree purges
     bool huge = true;                  ///< vmalloc_huge tries mappings of 2 MiB
+    unsigned most_nodes = 1;           ///< vmap nodes, one per CPU up to so many; 1: none, as Linux 6.1
 
     [[nodiscard]] std::vector<Tunable> tunables();
 };
@@ -81,13 +84,17 @@ class Vmalloc {
     void vm_unmap_aliases(CpuId cpu);
 
     /// Bytes that may be used from an address that vmalloc or vmap gave; 0 for another.
-    [[nodiscard]] std::size_t usable_size(VirtAddr at, CpuId cpu);
+    [[nodiscard]] std::size_t usable_size(VirtAddr at, CpuId cpu) const;
     [[nodiscard]] AllocatorStats stats() const;
     [[nodiscard]] Path last_path(CpuId cpu) { return std::exchange(works_[cpu].path, Path::fast); }
-    /// Purges; afterwards nothing is lazy.
-    void drain(CpuId cpu) { vm_unmap_aliases(cpu); }
+    /// Purges; afterwards nothing is lazy or pooled.
+    void drain(CpuId cpu) {
+        vm_unmap_aliases(cpu);
+        space_.drain_pools(cpu);
+    }
     [[nodiscard]] MaybeViolation find_violation() const;
-    /// /proc/vmallocinfo (VM-65); addresses and callers as numbers.
+    /// /proc/vmallocinfo (VM-65), without callers; the window is shown where x86-64 has it (VM-1), so that
+    /// the text is the same in every run.
     [[nodiscard]] std::string vmallocinfo() const;
 
     /// Pages that vmalloc got, 4 KiB each (VM-54, VmallocUsed).
@@ -104,22 +111,24 @@ class Vmalloc {
         VmapArea* area = nullptr;
         Kind kind = Kind::vmalloc;
         std::vector<Pfn> frames;
-        std::optional<VirtAddr> table;  ///< of the array of frames, if it is large (VM-51)
-        bool huge = false;              ///< mapped by leaves of 2 MiB
+        VmStruct* table = nullptr;  ///< of the array of frames, if it is large (VM-51)
+        bool huge = false;          ///< mapped by leaves of 2 MiB
     };
 
-    [[nodiscard]] std::optional<VirtAddr> try_range(std::size_t size, std::size_t align, Gfp gfp, bool huge,
-                                                    CpuId cpu);
+    /// nullptr: no addresses, pages or mappings; nothing is left of it.
+    [[nodiscard]] VmStruct* try_range(std::size_t size, std::size_t align, Gfp gfp, bool huge, CpuId cpu);
     /// An area for `bytes` and a guard, with its vm_struct; nullptr: no addresses.
     [[nodiscard]] VmStruct* make(Kind kind, std::size_t bytes, std::size_t align, CpuId cpu);
     [[nodiscard]] bool fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu);
     [[nodiscard]] bool map(const VmStruct& vm, CpuId cpu);
+    [[nodiscard]] bool map_once(const VmStruct& vm, CpuId cpu);
     [[nodiscard]] std::optional<VirtAddr> map_frames(Kind kind, std::span<const Pfn> frames, CpuId cpu);
     /// The vm_struct of what begins at `at`; nullptr, and a report, if there is none of that kind.
     [[nodiscard]] VmStruct* expect(Kind kind, VirtAddr at, const char* what, CpuId cpu);
-    /// Unmaps; the area goes lazy; then what is owned goes back (VM-30).
-    void dissolve(VmStruct* vm, CpuId cpu);
+    /// Unmaps; the area goes lazy; then what is owned goes back (VM-30). True: it came to a purge.
+    bool dissolve(VmStruct* vm, CpuId cpu);
     void purge_if(bool due, CpuId cpu);
+    [[nodiscard]] MaybeViolation find_mismatch(const VmapArea& area, const VmStruct& vm) const;
 
     PageSourceRef source_;
     M& mmu_;

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
+#include <unordered_set>
 
 #include "allocators/vmalloc/vmalloc.hpp"
 
 namespace kmemlab {
+
+/// VM-1, four levels.
+inline constexpr std::uint64_t vmalloc_start_of_linux = 0xffffc90000000000;
 
 template <class Cpus, Mmu M>
 Vmalloc<Cpus, M>::Vmalloc(PageSourceRef pages, M& mmu, Cpus& cpus, const VmallocConfig& config,
@@ -24,15 +27,16 @@ Vmalloc<Cpus, M>::Vmalloc(PageSourceRef pages, M& mmu, Cpus& cpus, const Vmalloc
                                          : lazy_max_pages(cpus.count()),
              [this](std::uint64_t begin, std::uint64_t end, CpuId cpu) {
                  mmu_.flush(VirtAddr{begin}, VirtAddr{end}, cpu);
-             }},
+             },
+             config.most_nodes},
       blocks_{space_, cpus, mmu.window()},
       works_{cpus.count()} {}
 
 template <class Cpus, Mmu M>
 Vmalloc<Cpus, M>::~Vmalloc() {
-    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
-        if (area->use == AreaUse::vm) delete static_cast<VmStruct*>(area->owner);
-    }
+    space_.for_each_busy([](const VmapArea& area) {
+        if (area.use == AreaUse::vm) delete static_cast<VmStruct*>(area.owner);
+    });
 }
 
 // ---- vmalloc (VM-50..53) -----------------------------------------------------------------------------
@@ -40,28 +44,32 @@ Vmalloc<Cpus, M>::~Vmalloc() {
 template <class Cpus, Mmu M>
 std::optional<VirtAddr> Vmalloc<Cpus, M>::vmalloc_range(std::size_t size, std::size_t align, Gfp gfp,
                                                         bool may_be_huge, CpuId cpu) {
-    std::optional<VirtAddr> at;
+    const VmStruct* vm = nullptr;
     // Larger than all memory: refused at once (VM-50).
     if (size > 0 && size <= source_.arena().bytes()) {
         const bool huge = may_be_huge && config_.huge && size >= order_2m.bytes();
-        if (huge) at = try_range(size, std::max(align, order_2m.bytes()), gfp, true, cpu);
-        if (!at) at = try_range(size, std::max(align, page_size), gfp, false, cpu);
+        if (huge) vm = try_range(size, std::max(align, order_2m.bytes()), gfp, true, cpu);
+        if (vm == nullptr) vm = try_range(size, std::max(align, page_size), gfp, false, cpu);
     }
-    works_[cpu].count(&CpuWork::allocations, at ? Path::fast : Path::failed);
-    return at;
+    if (vm == nullptr) {
+        works_[cpu].count(&CpuWork::allocations, Path::failed);
+        return {};
+    }
+    works_[cpu].count(&CpuWork::allocations, vm->area->pooled ? Path::fast : Path::tree);
+    return VirtAddr{vm->area->start};
 }
 
 template <class Cpus, Mmu M>
-std::optional<VirtAddr> Vmalloc<Cpus, M>::try_range(std::size_t size, std::size_t align, Gfp gfp, bool huge,
-                                                    CpuId cpu) {
+typename Vmalloc<Cpus, M>::VmStruct* Vmalloc<Cpus, M>::try_range(std::size_t size, std::size_t align, Gfp gfp,
+                                                                 bool huge, CpuId cpu) {
     const std::size_t unit = huge ? order_2m.bytes() : page_size;
     const std::size_t bytes = (size + unit - 1) & ~(unit - 1);
     VmStruct* const vm = make(Kind::vmalloc, bytes, align, cpu);
-    if (vm == nullptr) return {};
+    if (vm == nullptr) return nullptr;
     vm->huge = huge;
-    if (fill(*vm, bytes, gfp, cpu) && map(*vm, cpu)) return VirtAddr{vm->area->start};
+    if (fill(*vm, bytes, gfp, cpu) && map(*vm, cpu)) return vm;
     dissolve(vm, cpu);
-    return {};
+    return nullptr;
 }
 
 template <class Cpus, Mmu M>
@@ -85,7 +93,7 @@ bool Vmalloc<Cpus, M>::fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu)
     const std::size_t table_bytes = pages * sizeof(void*);
     if (table_bytes > page_size) {
         vm.table = try_range(table_bytes, page_size, gfp.without(__GFP_ZERO), false, cpu);
-        if (!vm.table) return false;
+        if (vm.table == nullptr) return false;
     }
     vm.frames.reserve(pages);
     const Order order = vm.huge ? order_2m : Order{0};
@@ -100,9 +108,18 @@ bool Vmalloc<Cpus, M>::fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu)
     return true;
 }
 
-/// By leaves of 2 MiB where they were meant to be (VM-54).
 template <class Cpus, Mmu M>
 bool Vmalloc<Cpus, M>::map(const VmStruct& vm, CpuId cpu) {
+    if (map_once(vm, cpu)) return true;
+    if (space_.lazy_pages() == 0) return false;
+    mmu_.unmap(VirtAddr{vm.area->start}, vm.frames.size(), cpu);  // of huge leaves some may be there
+    space_.purge(cpu, vm.area->start, vm.area->end);
+    return map_once(vm, cpu);
+}
+
+/// By leaves of 2 MiB where they were meant to be (VM-54).
+template <class Cpus, Mmu M>
+bool Vmalloc<Cpus, M>::map_once(const VmStruct& vm, CpuId cpu) {
     const VirtAddr start{vm.area->start};
     if (!vm.huge) return mmu_.map(start, vm.frames, cpu);
     for (std::uint64_t i = 0; i < vm.frames.size(); i += order_2m.pages()) {
@@ -146,8 +163,8 @@ template <class Cpus, Mmu M>
 void Vmalloc<Cpus, M>::vfree(VirtAddr at, CpuId cpu) {
     VmStruct* const vm = expect(Kind::vmalloc, at, "vfree", cpu);
     if (vm == nullptr) return;
-    dissolve(vm, cpu);
-    works_[cpu].count(&CpuWork::frees, Path::fast);
+    const bool purged = dissolve(vm, cpu);
+    works_[cpu].count(&CpuWork::frees, purged ? Path::flush : Path::fast);
 }
 
 template <class Cpus, Mmu M>
@@ -190,7 +207,7 @@ typename Vmalloc<Cpus, M>::VmStruct* Vmalloc<Cpus, M>::expect(Kind kind, VirtAdd
 }
 
 template <class Cpus, Mmu M>
-void Vmalloc<Cpus, M>::dissolve(VmStruct* vm, CpuId cpu) {
+bool Vmalloc<Cpus, M>::dissolve(VmStruct* vm, CpuId cpu) {
     mmu_.unmap(VirtAddr{vm->area->start}, vm->frames.size(), cpu);
     const bool purge_is_due = space_.free_lazily(vm->area, cpu);
     if (vm->kind == Kind::vmalloc) {
@@ -201,11 +218,10 @@ void Vmalloc<Cpus, M>::dissolve(VmStruct* vm, CpuId cpu) {
             source_.give(vm->frames[i], order, cpu);
         }
     }
-    if (vm->table) {
-        if (VmStruct* const table = expect(Kind::vmalloc, *vm->table, "vfree", cpu)) dissolve(table, cpu);
-    }
+    const bool purged_for_table = vm->table != nullptr && dissolve(vm->table, cpu);
     delete vm;
     purge_if(purge_is_due, cpu);
+    return purge_is_due || purged_for_table;
 }
 
 template <class Cpus, Mmu M>
@@ -226,7 +242,7 @@ void Vmalloc<Cpus, M>::vm_unmap_aliases(CpuId cpu) {
 // ---- for those who look ------------------------------------------------------------------------------
 
 template <class Cpus, Mmu M>
-std::size_t Vmalloc<Cpus, M>::usable_size(VirtAddr at, CpuId cpu) {
+std::size_t Vmalloc<Cpus, M>::usable_size(VirtAddr at, CpuId cpu) const {
     const VmapArea* const area = space_.find_busy(at.value(), cpu);
     if (area == nullptr || area->use != AreaUse::vm || area->start != at.value()) return 0;
     return static_cast<const VmStruct*>(area->owner)->frames.size() << page_shift;
@@ -237,11 +253,11 @@ AllocatorStats Vmalloc<Cpus, M>::stats() const {
     AllocatorStats stats = sum_of(works_);
     stats.metadata_bytes += sizeof *this + space_.metadata_bytes() + blocks_.metadata_bytes() +
                             (mmu_.stats().table_pages << page_shift);
-    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
-        if (area->use != AreaUse::vm) continue;
-        const auto* vm = static_cast<const VmStruct*>(area->owner);
+    space_.for_each_busy([&](const VmapArea& area) {
+        if (area.use != AreaUse::vm) return;
+        const auto* vm = static_cast<const VmStruct*>(area.owner);
         stats.metadata_bytes += sizeof *vm + vm->frames.capacity() * sizeof(Pfn);
-    }
+    });
     return stats;
 }
 
@@ -251,28 +267,21 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
     if (auto found = space_.find_violation()) return found;
     if (auto found = blocks_.find_violation()) return found;
     std::uint64_t owned = 0;
-    std::set<std::uint64_t> owners;
-    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
-        if (area->use != AreaUse::vm) continue;
-        const auto* vm = static_cast<const VmStruct*>(area->owner);
-        const std::uint64_t guard = vm->kind == Kind::ram ? 0 : 1;
-        if (vm->area != area || area->pages() != vm->frames.size() + guard) {
-            return violation("V1", "area {:#x} has {} pages for {} frames", area->start, area->pages(),
-                             vm->frames.size());
+    std::unordered_set<std::uint64_t> owners;
+    MaybeViolation found;
+    space_.for_each_busy([&](const VmapArea& area) {
+        if (found || area.use != AreaUse::vm) return;
+        const auto* vm = static_cast<const VmStruct*>(area.owner);
+        found = find_mismatch(area, *vm);
+        if (found || vm->kind != Kind::vmalloc) return;
+        owned += vm->frames.size();
+        for (const Pfn frame : vm->frames) {
+            if (owners.insert(frame.value()).second) continue;
+            found = violation("V6", "frame {} belongs to two areas", frame.value());
+            return;
         }
-        for (std::uint64_t i = 0; i < area->pages(); ++i) {
-            const std::optional<Pfn> mapped = mmu_.frame_of(VirtAddr{area->start}.plus_pages(i));
-            const bool is_guard = i == vm->frames.size();
-            if (is_guard ? mapped.has_value() : mapped != vm->frames[i]) {
-                return violation("V5", "page {} of area {:#x} is not mapped to its frame", i, area->start);
-            }
-            if (is_guard || vm->kind != Kind::vmalloc) continue;
-            ++owned;
-            if (!owners.insert(vm->frames[i].value()).second) {
-                return violation("V6", "frame {} belongs to two areas", vm->frames[i].value());
-            }
-        }
-    }
+    });
+    if (found) return found;
     if (owned != nr_vmalloc_pages())
         return violation("V4", "{} pages, {} counted", owned, nr_vmalloc_pages());
     if (owned != pages_held(works_))
@@ -280,29 +289,51 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
     return mmu_.find_violation();
 }
 
+/// An area's frames and guard against what is mapped (V1, V5).
+template <class Cpus, Mmu M>
+MaybeViolation Vmalloc<Cpus, M>::find_mismatch(const VmapArea& area, const VmStruct& vm) const {
+    const std::uint64_t guard = vm.kind == Kind::ram ? 0 : 1;
+    if (vm.area != &area || area.pages() != vm.frames.size() + guard) {
+        return violation("V1", "area {:#x} has {} pages for {} frames", area.start, area.pages(),
+                         vm.frames.size());
+    }
+    for (std::uint64_t i = 0; i < area.pages(); ++i) {
+        const std::optional<Pfn> mapped = mmu_.frame_of(VirtAddr{area.start}.plus_pages(i));
+        const bool is_guard = i == vm.frames.size();
+        if (is_guard ? mapped.has_value() : mapped != vm.frames[i]) {
+            return violation("V5", "page {} of area {:#x} is not mapped to its frame", i, area.start);
+        }
+    }
+    return {};
+}
+
 template <class Cpus, Mmu M>
 std::string Vmalloc<Cpus, M>::vmallocinfo() const {
     std::string text;
     const auto line = [&](const VmapArea& area) {
-        fmt::format_to(std::back_inserter(text), "0x{:016x}-0x{:016x} {:7}", area.start, area.end,
-                       area.size());
+        const std::uint64_t shift = vmalloc_start_of_linux - mmu_.window().begin.value();
+        fmt::format_to(std::back_inserter(text), "0x{:016x}-0x{:016x} {:7}", area.start + shift,
+                       area.end + shift, area.size());
     };
-    for (const VmapArea* area = space_.busy().first(); area != nullptr; area = AreaTree::next(area)) {
-        line(*area);
-        const auto* vm = area->use == AreaUse::vm ? static_cast<const VmStruct*>(area->owner) : nullptr;
+    space_.for_each_busy([&](const VmapArea& area) {
+        line(area);
+        const auto* vm = area.use == AreaUse::vm ? static_cast<const VmStruct*>(area.owner) : nullptr;
         if (vm == nullptr || vm->kind == Kind::ram) {
             text += " vm_map_ram";
         } else if (vm->kind == Kind::vmap) {
             text += " vmap";
         } else {
             fmt::format_to(std::back_inserter(text), " pages={} vmalloc{}", vm->frames.size(),
-                           vm->table ? " vpages" : "");
+                           vm->table != nullptr ? " vpages" : "");
         }
         text += '\n';
-    }
-    for (const VmapArea* area = space_.lazy().first(); area != nullptr; area = AreaTree::next(area)) {
-        line(*area);
-        text += " unpurged vm_area\n";
+    });
+    for (unsigned n = 0; n < space_.nodes(); ++n) {
+        const AreaTree& lazy = space_.lazy(n);
+        for (const VmapArea* area = lazy.first(); area != nullptr; area = AreaTree::next(area)) {
+            line(*area);
+            text += " unpurged vm_area\n";
+        }
     }
     return text;
 }

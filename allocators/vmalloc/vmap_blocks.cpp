@@ -77,7 +77,8 @@ bool VmapBlocks<Cpus>::retire(Block* block, CpuId cpu) {
 
 template <class Cpus>
 typename VmapBlocks<Cpus>::Block* VmapBlocks<Cpus>::block_around(VirtAddr at, CpuId cpu) {
-    VmapArea* const area = space_.find_busy(at.value(), cpu);
+    const std::uint64_t bytes = block_pages_ << page_shift;
+    VmapArea* const area = space_.find_busy(at.value() & ~(bytes - 1), cpu);
     if (area == nullptr || area->use != AreaUse::block) return nullptr;
     return static_cast<Block*>(area->owner);
 }

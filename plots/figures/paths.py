@@ -13,9 +13,9 @@ COST_CAPTION = ("Each row is one kind of operation by one path: the marker is th
                 "percentile, the small upright tick is the slowest one. A hollow marker rests on fewer than 100 operations. "
                 "Further left is faster; the scale is logarithmic. The counts are in the data.")
 FEW = 100
-ORDER = ("fast", "refill", "cpu_partial", "slab", "shared", "node_partial", "zone", "large", "flush", "discard",
+ORDER = ("fast", "refill", "cpu_partial", "slab", "shared", "node_partial", "zone", "tree", "large", "flush", "discard",
          "new_slab", "steal", "other_zone", "failed", "opaque")
-HATCHES = ("", "", "//", "", "..", "\\\\", "", "..", "//", "", "xx", "", "..", "", "")
+HATCHES = ("", "", "//", "", "..", "\\\\", "", "xx", "..", "//", "", "xx", "", "..", "", "")
 
 
 def place(path):
