@@ -11,6 +11,7 @@
 #include "allocators/contract/any_allocator.hpp"
 #include "allocators/contract/libc_malloc.hpp"
 #include "allocators/contract/models.hpp"
+#include "allocators/contract/vmalloc_model.hpp"
 
 #ifdef KMEMLAB_OWN_MODELS
 #include KMEMLAB_OWN_MODELS
@@ -25,8 +26,9 @@ namespace kmemlab {
 template <Model... Ms, Model... More>
 ModelList<Ms..., More...> joined(ModelList<Ms...>, ModelList<More...>);
 
-using Models = decltype(joined(
-    ModelList<SlubModel, SheavesModel, SlabModel, SlobModel, BuddyModel, LibcMalloc>{}, OwnModels{}));
+using Models = decltype(joined(ModelList<SlubModel, SheavesModel, SlabModel, SlobModel, BuddyModel,
+                                         VmallocOfOneTree, VmallocOfNodes, LibcMalloc>{},
+                               OwnModels{}));
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

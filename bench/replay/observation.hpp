@@ -31,6 +31,7 @@ struct Snapshot {
 struct Observation {
     std::uint64_t operations = 0;
     std::uint64_t failures = 0;       ///< allocations that returned null
+    std::string failure_reason;       ///< what the allocator says of them; empty: nothing
     std::uint64_t frees_skipped = 0;  ///< frees of what had not been got
     PathCounts allocations{};
     PathCounts frees{};

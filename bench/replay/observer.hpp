@@ -137,6 +137,9 @@ class Observer {
         check();
         compare_with_begin();
         if (info.capabilities.deterministic) result_.address_hash = hash_.value();
+        if constexpr (requires { machine_.why_failed(); }) {
+            if (result_.failures > 0) result_.failure_reason = machine_.why_failed();
+        }
         tell(count);
     }
 

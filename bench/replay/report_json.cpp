@@ -136,6 +136,7 @@ Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
             {"follows", allocator.follows},
             {"operations", seen.operations},
             {"failures", seen.failures},
+            {"failure_reason", seen.failure_reason},
             {"frees_skipped", seen.frees_skipped},
             {"ops_per_second", throughput},
             {"harness_ns_per_op", allocator.harness_ns_per_op},

@@ -72,6 +72,7 @@ std::string verdict_text(const Observation& seen) {
     if (seen.failures != 0) {
         text += fmt::format("  failures     {} allocations got nothing, {} frees skipped for that\n",
                             seen.failures, seen.frees_skipped);
+        if (!seen.failure_reason.empty()) text += fmt::format("               {}\n", seen.failure_reason);
     }
     if (seen.violation) return text + fmt::format("  VIOLATION    {}\n", *seen.violation);
     text += fmt::format("  laws         hold: checked {} times, every object's content at its free\n",
