@@ -253,7 +253,7 @@ FrameIndex Buddy<Cpus>::take_in(Zone<Cpus>& zone, const Attempt& attempt, const 
         return zone.last_take_stole(cpu) ? Path::steal : way;
     };
     if (attempt.order <= max_pcp_order) {
-        const bool listed = !zone.per_cpu(cpu).lists[pcp_list(attempt.order, attempt.target.type)].empty();
+        const bool listed = !zone.per_cpu(cpu).empty(pcp_list(attempt.order, attempt.target.type));
         const FrameIndex index = zone.take_per_cpu(attempt.order, attempt.target.type, flags, cpu);
         if (index != no_frame) {
             count_allocation(cpu, served_by(listed ? Path::fast : Path::refill));
@@ -298,7 +298,11 @@ void Buddy<Cpus>::give_slow(FrameIndex index, Order order, PageState state, CpuI
 template <class Cpus>
 void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu) {
     PerCpuPages& pcp = zone.per_cpu(cpu);
-    const unsigned list = pcp_list(order, push_on_list(zone, pcp, index, order));
+    const MigrateType type = zone.pageblock_type(start_ + index);
+    const unsigned list = pcp_list(order, type);
+    pages_[index].store_state({PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
+    pcp.link_fronts(pages_);
+    pcp.lists[list].push_head(pages_, index);
     pcp.add(static_cast<std::int64_t>(order.pages()));
     const bool over = Zone<Cpus>::over_limit(pcp, order);
     if (over) zone.flush(pcp, order, list, cpu);
@@ -309,8 +313,7 @@ void Buddy<Cpus>::give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, 
 template <class Cpus>
 void Buddy<Cpus>::flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu) {
     PerCpuPages& pcp = zone.per_cpu(cpu);
-    --pcp.given;  // counted as flushed, not as fast
-    pcp.add(1);
+    ++pcp.added;  // counted as flushed, not as fast
     zone.flush(pcp, Order{0}, pcp_list(Order{0}, type), cpu);
     count_free(cpu, Path::flush);
 }
@@ -341,8 +344,8 @@ void Buddy<Cpus>::__free_pages(Page* page, Order order, CpuId cpu) {
     const FrameIndex index = arena_.index(*page);
     const PageState state = page->load_state();
     if (!state.in_use() || state.order != order.value()) return report_bad_free(index, order, state);
-    if (page->references > 1) {
-        --page->references;
+    if (page->word > 1) {
+        --page->word;
         if (state.compound == 0) free_tails(index, order, cpu);
         return;
     }
@@ -412,10 +415,10 @@ void* Buddy<Cpus>::alloc_pages_exact(std::size_t bytes, Gfp gfp, CpuId cpu) {
     const auto used = static_cast<FrameIndex>((bytes + page_size - 1) >> page_shift);
     for (FrameIndex i = 0; i < order.pages(); ++i) {
         arena_.page_at(first + i).store_state({PageKind::allocated, 0, MigrateType::unmovable, 0});
-        arena_.page_at(first + i).references = 1;
+        arena_.page_at(first + i).word = 1;
     }
     for (FrameIndex i = used; i < order.pages(); ++i) {
-        arena_.page_at(first + i).references = 0;
+        arena_.page_at(first + i).word = 0;
         zone_of(first + i).give_block(first + i, Order{0}, cpu, true);
     }
     return arena_.address_at(first);
@@ -522,7 +525,7 @@ AllocatorStats Buddy<Cpus>::stats() const {
             const PerCpuPages& pcp = zone->per_cpu(cpu);
             stats.held_bytes += static_cast<std::uint64_t>(pcp.count()) << page_shift;
             stats.allocations[fast] += pcp.taken;
-            stats.frees[fast] += pcp.given;
+            stats.frees[fast] += pcp.given();
         }
     }
     for (CpuId cpu; cpu.value() < cpus_.count(); ++cpu) {

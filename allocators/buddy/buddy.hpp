@@ -84,7 +84,7 @@ class Buddy {
     void free_pages(void* address, Order order, CpuId cpu) {
         if (address != nullptr) __free_pages(virt_to_page(address), order, cpu);
     }
-    void get_page(Page* page) { ++page->references; }
+    void get_page(Page* page) { ++page->word; }
     void put_page(Page* page, CpuId cpu);
 
     /// Fills the null entries of `pages` with order-0 pages as far as it can; the number of entries that are
@@ -172,7 +172,6 @@ class Buddy {
     void give_frames(FrameIndex index, Order order, CpuId cpu);
     void give_slow(FrameIndex index, Order order, PageState state, CpuId cpu);
     void give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
-    MigrateType push_on_list(Zone<Cpus>& zone, PerCpuPages& pcp, FrameIndex index, Order order);
     void flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu);
     void report_bad_free(FrameIndex index, Order order, PageState state);
     void free_tails(FrameIndex index, Order order, CpuId cpu);
@@ -199,7 +198,11 @@ class Buddy {
 template <class Cpus>
 inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
     const FramesOfZone* zone = frames_of_zones_.data();
-    while (index - zone->start >= zone->frames) ++zone;
+    if (index - zone->start < zone->frames) [[likely]]
+        return *zone->zone;
+    do {
+        ++zone;
+    } while (index - zone->start >= zone->frames);
     return *zone->zone;
 }
 
@@ -207,14 +210,13 @@ inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
 template <class Cpus>
 inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
-    if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) {
+    if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) [[likely]] {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
-        // As pcp_list(), but no request is for the reserve's type.
-        PerCpuList& list = pcp.lists[static_cast<unsigned>(target.type)];
-        if (!list.empty()) [[likely]] {
-            if (pcp.free_factor != 0) pcp.free_factor /= 2;
-            ++pcp.taken;
-            const FrameIndex index = list.pop_head(pages_);
+        // No request is for the reserve's type.
+        const FrameIndex index = pcp.take(pages_, target.type);
+        if (index != no_frame) [[likely]] {
+            if (pcp.free_factor != 0) [[unlikely]]
+                pcp.free_factor /= 2;
             hand_out(index, Order{0}, gfp);
             return index;
         }
@@ -227,7 +229,8 @@ inline void Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
     Page& page = pages_[index];
     page.store_state(
         {PageKind::allocated, static_cast<std::uint8_t>(order.value()), MigrateType::unmovable, 0});
-    page.references = 1;
+    page.word = 1;
+    page.owner = nullptr;
     if (gfp.has(__GFP_ZERO | __GFP_COMP)) [[unlikely]] {
         prepare_block(index, order, gfp);
     }
@@ -236,36 +239,25 @@ inline void Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
 /// Frees a block whose last reference is gone (BUDDY-60). Most are single pages, not compound, not slabs.
 template <class Cpus>
 inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
-    const PageState state = pages_[index].load_state();
+    Page& page = pages_[index];
+    const PageState state = page.load_state();
     if (order != Order{0} || state != PageState{PageKind::allocated})
         return give_slow(index, order, state, cpu);
     Zone<Cpus>& zone = zone_of(index);
     PerCpuPages& pcp = zone.per_cpu(cpu);
-    const MigrateType type = push_on_list(zone, pcp, index, Order{0});
-    ++pcp.given;
+    const MigrateType type = zone.pageblock_type(start_ + index);
+    page.store_state({PageKind::per_cpu, 0, type, 0});
+    // By branches: the next page that is taken need not wait until the type of this one has been looked up.
+    if (type == MigrateType::unmovable) {
+        pcp.give(pages_, MigrateType::unmovable, index);
+    } else if (type == MigrateType::reclaimable) {
+        pcp.give(pages_, MigrateType::reclaimable, index);
+    } else {
+        pcp.give(pages_, MigrateType::movable, index);
+    }
     if (pcp.full()) [[unlikely]] {
         flush_single(zone, type, cpu);
     }
-}
-
-/// Resets the descriptor and puts the block on the list of its pageblock's type.
-template <class Cpus>
-inline MigrateType Buddy<Cpus>::push_on_list(Zone<Cpus>& zone, PerCpuPages& pcp, FrameIndex index,
-                                             Order order) {
-    const MigrateType type = zone.pageblock_type(start_ + index);
-    Page& page = pages_[index];
-    page.word = 0;
-    page.owner = nullptr;
-    page.store_state({PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
-    // By branches: the next page that is taken need not wait until the type of this one has been looked up.
-    if (type == MigrateType::unmovable) {
-        pcp.lists[pcp_list(order, MigrateType::unmovable)].push_head(pages_, index);
-    } else if (type == MigrateType::reclaimable) {
-        pcp.lists[pcp_list(order, MigrateType::reclaimable)].push_head(pages_, index);
-    } else {
-        pcp.lists[pcp_list(order, MigrateType::movable)].push_head(pages_, index);
-    }
-    return type;
 }
 
 extern template class Buddy<OwnedCpus>;

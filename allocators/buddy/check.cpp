@@ -111,7 +111,7 @@ MaybeViolation ZoneChecker<Cpus>::check_per_cpu(CpuId cpu) const {
     for (unsigned list = 0; list < pcp_lists; ++list) {
         const Order order{list / request_types};
         MaybeViolation found;
-        const bool whole = pcp.lists[list].walk(zone_.arena_, zone_.present_, [&](FrameIndex index) {
+        const bool whole = pcp.walk(list, zone_.arena_, zone_.present_, [&](FrameIndex index) {
             pages += order.pages();
             const PageState state = zone_.arena_.page_at(index).load_state();
             const Pfn pfn = zone_.arena_.pfn_at(index);

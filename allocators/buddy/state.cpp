@@ -66,7 +66,7 @@ ZoneState record(const Zone<Cpus>& zone, const Arena& arena, unsigned cpus) {
         const PerCpuPages& pcp = zone.per_cpu(cpu);
         state.page_sets.push_back({cpu, pcp.high, pcp.batch, pcp.free_factor, pcp.free_pages_difference});
         for (unsigned list = 0; list < pcp_lists; ++list) {
-            pcp.lists[list].walk(arena, zone.present(), [&](FrameIndex index) {
+            pcp.walk(list, arena, zone.present(), [&](FrameIndex index) {
                 state.page_set_entries.push_back(
                     {cpu, list, arena.pfn_at(index), arena.page_at(index).load_state().type});
                 return true;

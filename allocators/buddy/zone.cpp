@@ -399,7 +399,8 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
     PerCpuPages& pcp = per_cpu_[cpu];
     pcp.stole = false;
     pcp.free_factor /= 2;
-    PerCpuList& list = pcp.lists[pcp_list(order, type)];
+    pcp.link_fronts(arena_);
+    PageList& list = pcp.lists[pcp_list(order, type)];
     if (list.empty()) refill(pcp, order, type, flags, cpu);
     if (list.empty()) return no_frame;
     pcp.add(-static_cast<std::int64_t>(order.pages()));
@@ -416,13 +417,16 @@ FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& f
 
 template <class Cpus>
 void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned list, CpuId cpu) {
-    pages = std::min(pages, pcp.count());
+    pcp.link_fronts(arena_);
+    pages = std::min(pages, pcp.linked());
     for (; pages > 0; list = (list + 1) % pcp_lists) {
         const Order order{list / request_types};
         while (pages > 0 && !pcp.lists[list].empty()) {
             const FrameIndex index = pcp.lists[list].pop_tail(arena_);
             Page& page = arena_.page_at(index);
             const MigrateType type = page.load_state().type;
+            page.word = 0;
+            page.owner = nullptr;
             page.store_state({});
             give_locked(index, order, type, cpu, false);
             pages -= static_cast<std::int64_t>(order.pages());

@@ -60,10 +60,9 @@ using FrameIndex = std::uint32_t;
 inline constexpr FrameIndex no_frame = ~FrameIndex{0};
 
 struct alignas(32) Page {
-    union {
-        std::uint64_t word = 0;    ///< the owner's word: a slab's packed counters (atomic there)
-        std::uint32_t references;  ///< of a block of pages (BUDDY-60, 61)
-    };
+    /// The owner's word. A slab's packed counters (atomic there); of a block of pages the references to it
+    /// (BUDDY-60, 61).
+    std::uint64_t word = 0;
     void* owner = nullptr;       ///< cache of a slab; free for the owner otherwise
     FrameIndex next = no_frame;  ///< list links, meaningful only while on a list
     FrameIndex prev = no_frame;
