@@ -62,15 +62,13 @@ inline constexpr std::size_t slub_event_count = static_cast<std::size_t>(SlubEve
 using SlubEvents = std::array<std::uint64_t, slub_event_count>;
 [[nodiscard]] std::string_view to_string(SlubEvent event);
 
-/// Matches no Page::head, not even that of a frame that never had one.
-inline constexpr FrameIndex no_match = no_frame - 1;
-
 /// What one CPU holds of a cache.
 struct CpuSlot {
     void* freelist = nullptr;
-    /// Page::head of frames whose objects go back to `freelist` without a look at anything else: `slab`, or
-    /// no_match if there is none. A slab at frame 0 has no_match: descriptors never used name it too.
-    FrameIndex match = no_match;
+    /// The memory of `slab`, empty without one: objects there go back to `freelist` without a look at
+    /// anything else.
+    std::uintptr_t slab_begin = 0;
+    std::size_t slab_bytes = 0;
     FrameIndex slab = no_frame;
     std::uint64_t tid = 0;  ///< steps with each change of (slab, freelist) in preemptible contexts (U6)
     FrameIndex partial = no_frame;

@@ -74,12 +74,8 @@ class Slub {
         return object;
     }
     void kmem_cache_free(Cache& cache, void* object, CpuId cpu) {
-        const std::size_t offset = offset_of(object);
-        if (offset < arena_bytes_) [[likely]] {
-            if (push(cache, pages_[offset >> page_shift].head, object, cpu)) [[likely]]
-                return;
-        }
-        checked_free(&cache, object, cpu);
+        if (!push(cache, object, cpu)) [[unlikely]]
+            checked_free(&cache, object, cpu);
     }
     [[nodiscard]] std::size_t kmem_cache_alloc_bulk(Cache& cache, Gfp gfp, std::span<void*> objects,
                                                     CpuId cpu);
@@ -107,7 +103,7 @@ class Slub {
             if (head < frames_) [[likely]] {
                 Page& slab = pages_[head];
                 if (slab.load_state().kind == PageKind::slab) [[likely]] {
-                    if (push(*static_cast<Cache*>(slab.owner), head, object, cpu)) [[likely]]
+                    if (push(*static_cast<Cache*>(slab.owner), object, cpu)) [[likely]]
                         return;
                 }
             }
@@ -204,6 +200,12 @@ class Slub {
         return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
     }
 
+    /// The memory of a slab; of no_frame: none.
+    [[nodiscard]] std::span<const std::byte> memory_of(FrameIndex slab) const {
+        if (slab == no_frame) return {};
+        return {memory_ + (std::size_t{slab} << page_shift), Order{pages_[slab].load_state().order}.bytes()};
+    }
+
     // --- The CPU's free list ---
     /// SLUB-20; nullptr if it is empty.
     [[nodiscard]] void* pop(Cache& cache, CpuId cpu) {
@@ -216,12 +218,12 @@ class Slub {
         slot.count(SlubEvent::alloc_fastpath);
         return object;
     }
-    /// SLUB-30; false if `slab` is not this CPU's.
-    [[nodiscard]] bool push(Cache& cache, FrameIndex slab, void* object, CpuId cpu) {
+    /// SLUB-30; false if `object` is not in this CPU's slab.
+    [[nodiscard]] bool push(Cache& cache, void* object, CpuId cpu) {
         CpuSlot& slot = cache.slots[cpu];
-        if (slot.match != slab) [[unlikely]]
+        if (reinterpret_cast<std::uintptr_t>(object) - slot.slab_begin >= slot.slab_bytes) [[unlikely]]
             return false;
-        if constexpr (Cpus::preemptible) return push_chain(cache, slot, slab, {object, object, 1}, cpu);
+        if constexpr (Cpus::preemptible) return push_chain(cache, slot, slot.slab, {object, object, 1}, cpu);
         set_free_pointer(cache, object, slot.freelist);
         slot.freelist = object;
         slot.count(SlubEvent::free_fastpath);

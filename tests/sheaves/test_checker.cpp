@@ -123,7 +123,10 @@ TEST_CASE("H5: no CPU has slabs") {
     SlabWord word = SlabWord::load(f.arena.page_at(slab));
     word.frozen = true;
     word.store(f.arena.page_at(slab));
-    f.cache.slots[a].slab = slab;
+    CpuSlot& slot = f.cache.slots[a];
+    slot.slab = slab;
+    slot.slab_begin = reinterpret_cast<std::uintptr_t>(f.arena.address_at(slab));
+    slot.slab_bytes = f.cache.geometry.order.bytes();
     CHECK(f.law() == "H5");
 }
 

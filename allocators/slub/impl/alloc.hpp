@@ -33,7 +33,9 @@ void* Slub<Cpus>::pop_preemptible(Cache& cache, CpuSlot& slot, CpuId cpu) {
 template <class Cpus>
 void Slub<Cpus>::set_cpu_slab(CpuSlot& slot, FrameIndex slab, void* freelist) const {
     slot.slab = slab;
-    slot.match = slab == no_frame || slab == 0 ? no_match : slab;
+    const std::span<const std::byte> memory = memory_of(slab);
+    slot.slab_begin = reinterpret_cast<std::uintptr_t>(memory.data());
+    slot.slab_bytes = memory.size();
     slot.freelist = freelist;
     step_tid(slot);
 }

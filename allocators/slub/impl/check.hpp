@@ -118,10 +118,11 @@ class Slub<Cpus>::Audit {
                 place(cache, slabs, slot.slab, Place::cpu_slab, c);
             else if (slot.freelist != nullptr)
                 broken("U2", "{}: CPU {} has objects of no slab", cache.name, c);
-            const bool names_it = slot.match == slot.slab && slot.slab != no_frame;
-            if (slot.match != no_match && !names_it) {
-                broken("U2", "{}: CPU {} takes objects of frame {}, its slab is at {}", cache.name, c,
-                       slot.match, slot.slab);
+            const std::span<const std::byte> memory = slub_.memory_of(slot.slab);
+            if (slot.slab_begin != reinterpret_cast<std::uintptr_t>(memory.data()) ||
+                slot.slab_bytes != memory.size()) {
+                broken("U2", "{}: CPU {} takes {} bytes of objects at 0x{:x}, its slab is at frame {}",
+                       cache.name, c, slot.slab_bytes, slot.slab_begin, slot.slab);
             }
             if (Cpus::preemptible && slot.tid % slub_.tid_step_ != c) {
                 broken("U6", "{}: tid {} of CPU {} is another CPU's", cache.name, slot.tid, c);
