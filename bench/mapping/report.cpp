@@ -1,5 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "bench/mapping/access.hpp"
+#include "bench/mapping/event_counter.hpp"
+#include "bench/mapping/huge_pages.hpp"
 #include "bench/mapping/mapping.hpp"
 #include "bench/measure/summary.hpp"
 
@@ -11,6 +16,66 @@ void add_bar(std::vector<Bar>& bars, const Rows& rows, const std::string& ours, 
     const auto mine = median_of(rows, ours);
     const auto theirs = median_of(rows, other);
     if (mine && theirs) bars.push_back({fmt::format("{} / {}", ours, other), *mine / *theirs, limit});
+}
+
+/// The slowest of the rows that translate in software: at least ten million a second are wanted.
+void add_translation_bar(std::vector<Bar>& bars, const Rows& rows) {
+    constexpr double wanted_ns = 100;
+    const ContestRow* slowest = nullptr;
+    for (const ContestRow& row : rows) {
+        if (!row.name.starts_with("access/") || row.name.find("/soft-") == std::string::npos) continue;
+        if (slowest == nullptr || median(row.cpu_nanoseconds) > median(slowest->cpu_nanoseconds))
+            slowest = &row;
+    }
+    if (slowest == nullptr) return;
+    bars.push_back({fmt::format("{} in ns", slowest->name), median(slowest->cpu_nanoseconds), wanted_ns});
+}
+
+bool has_chase(const Rows& rows) {
+    return std::any_of(rows.begin(), rows.end(), [](const ContestRow& row) {
+        return row.name.starts_with("access/") && row.name.find("/soft-") == std::string::npos;
+    });
+}
+
+/// What of the chase this machine lacks.
+std::vector<std::string> missing(const Rows& rows) {
+    std::vector<std::string> notes;
+    if (!has_chase(rows)) return notes;
+    const auto note = [&](const char* who, const HugePages& pages) {
+        if (!pages.available)
+            notes.push_back(fmt::format("no {} rows: no huge page was given ({})", who, pages.how));
+    };
+    note("direct-2m", huge_anonymous());
+    note("vmalloc-2m", huge_mappings_of_arena());
+    const EventCounter misses{Event::data_tlb_load_misses};
+    if (!misses.works())
+        notes.push_back("TLB misses are not counted by the hardware here: " + misses.reason());
+    return notes;
+}
+
+std::string access_text(const Rows& rows) {
+    const Curves curves = access_curves(rows);
+    std::string text;
+    for (const NamedKnee& named : named_knees(curves)) {
+        text += fmt::format("knee of {}: {} behind {:.0f} {}, {:.2f} -> {:.2f}\n", named.who, named.name,
+                            named.knee.size, named.who == "lines" ? "lines" : "pages", named.knee.before,
+                            named.knee.after);
+    }
+    const std::string reach = reach_statement(curves);
+    return reach.empty() ? text : text + reach + "\n";
+}
+
+Json access_json(const Rows& rows) {
+    const Curves curves = access_curves(rows);
+    Json knees = Json::array();
+    for (const NamedKnee& named : named_knees(curves)) {
+        knees.push_back({{"who", named.who},
+                         {"name", named.name},
+                         {"size", named.knee.size},
+                         {"before", named.knee.before},
+                         {"after", named.knee.after}});
+    }
+    return {{"knees", knees}, {"reach", reach_statement(curves)}};
 }
 
 Json counts_of(const ContestRow& row) {
@@ -48,11 +113,14 @@ std::vector<Bar> bars(const Rows& rows) {
     for (const auto* size : {"16384", "1048576"}) {
         add_bar(bars, rows, fmt::format("vmalloc/{}/host", size), fmt::format("vmalloc/{}/bare", size), 1.2);
     }
+    add_translation_bar(bars, rows);
     return bars;
 }
 
 std::string to_text(const Rows& rows) {
     std::string text = table(rows);
+    for (const std::string& note : missing(rows)) text += note + "\n";
+    text += access_text(rows);
     for (const Bar& bar : bars(rows)) {
         text += fmt::format("{}: {:.2f}, at most {:.2f} wanted: {}\n", bar.what, bar.found, bar.limit,
                             bar.met() ? "met" : "missed");
@@ -69,7 +137,12 @@ Json to_json(const Rows& rows, Setup setup, const std::string& command) {
     for (const Tunable& tunable : setup.machine.tunables()) settings.push_back({tunable.key, tunable.get()});
     return {{"context", context(command, settings)},
             {"benchmarks", benchmark_rows(rows)},
-            {"mapping", {{"tlb", setup.tlb.name}, {"rows", summaries}, {"bars", found}}}};
+            {"mapping",
+             {{"tlb", setup.tlb.name},
+              {"notes", missing(rows)},
+              {"rows", summaries},
+              {"bars", found},
+              {"access", access_json(rows)}}}};
 }
 
 }  // namespace kmemlab::mapping

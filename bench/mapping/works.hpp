@@ -37,8 +37,8 @@ class WorkContest final : public Contest {
   public:
     WorkContest(std::string name, Make make) : name_{std::move(name)}, make_{std::move(make)} {}
     [[nodiscard]] const std::string& name() const override { return name_; }
-    [[nodiscard]] Units units() const override {
-        if constexpr (requires(const Work& w) { w.units(); }) return Work::units();
+    [[nodiscard]] Units units() override {
+        if constexpr (requires(Work & w) { w.units(); }) return work().units();
         return {};
     }
     void prepare(std::size_t count) override {
@@ -74,5 +74,10 @@ void add(Contests& contests, std::string name, Make make) {
 
 // The groups. Each adds its rows; see the header comments of the files.
 void add_calls(Contests& contests, const Setup& setup);
+void add_kernel_tests(Contests& contests, const Setup& setup);
+void add_access(Contests& contests, const Setup& setup);
+void add_faults(Contests& contests, const Setup& setup);
+void add_shootdown(Contests& contests, const Setup& setup);
+void add_areas(Contests& contests, const Setup& setup);
 
 }  // namespace kmemlab::mapping

@@ -107,9 +107,9 @@ std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& 
     std::vector<ContestRow> rows(count);
     for (std::size_t i = 0; i < count; ++i) {
         if (options.interrupted && options.interrupted()) return rows;
-        verify(*entrants[i]);
         rows[i].name = entrants[i]->name();
-        rows[i].counts = entrants[i]->counts();
+        rows[i].counts = entrants[i]->counts();  // first: nothing has changed the state yet
+        verify(*entrants[i]);
         rows[i].iterations = calibrated(*entrants[i], options.milliseconds);
     }
     for (std::size_t repetition = 0; repetition < options.repetitions; ++repetition) {

@@ -38,7 +38,7 @@ class Contest {
     virtual ~Contest() = default;
     /// WORK/SIZE/WHO, as "pair/64/slub".
     [[nodiscard]] virtual const std::string& name() const = 0;
-    [[nodiscard]] virtual Units units() const { return {}; }
+    [[nodiscard]] virtual Units units() { return {}; }
     /// Called before `count` units are run (by one or several calls of run), and behind them; not timed.
     virtual void prepare(std::size_t /*count*/) {}
     virtual void finish() {}
