@@ -1,6 +1,8 @@
 /// The inside of the address space and of the blocks, for tests, which break them.
 #pragma once
 
+#include "allocators/vmalloc/congruent_areas.hpp"
+#include "allocators/vmalloc/vmalloc.hpp"
 #include "allocators/vmalloc/vmap_blocks.hpp"
 #include "allocators/vmalloc/vmap_space.hpp"
 
@@ -19,6 +21,16 @@ template <class Cpus>
 struct VmapBlocks<Cpus>::Inside {
     static auto& any_block(VmapBlocks& blocks) { return **blocks.all_.begin(); }
     static auto& queue(VmapBlocks& blocks, CpuId cpu) { return blocks.queues_[cpu].blocks; }
+};
+
+template <class Cpus>
+struct CongruentAreas<Cpus>::Inside {
+    static auto& chunks(CongruentAreas& areas) { return areas.chunks_; }
+};
+
+template <class Cpus, Mmu M>
+struct Vmalloc<Cpus, M>::Inside {
+    static VmapSpace<Cpus>& space(Vmalloc& vm) { return vm.space_; }
 };
 
 }  // namespace kmemlab

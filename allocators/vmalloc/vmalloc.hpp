@@ -18,7 +18,7 @@
 ///  - Frames have the order in which they came, as in Linux (VM-52), but on an MMU that maps by runs of
 ///    adjacent frames they are sorted: a run is a system call there, whatever its length.
 ///  - A huge area's frames go back as blocks of 2 MiB; Linux splits them at once and frees single pages.
-///  - One node, no per-CPU areas (VM-60), no protection but read and write.
+///  - One NUMA node, no protection but read and write. Per-CPU areas (VM-60): congruent_areas.hpp.
 /// Threads: all calls at once on different CPUs; drain and find_violation need everybody else outside.
 #pragma once
 
@@ -103,6 +103,8 @@ class Vmalloc {
     }
     [[nodiscard]] const VmapSpace<Cpus>& space() const { return space_; }
     [[nodiscard]] const VmapBlocks<Cpus>& blocks() const { return blocks_; }
+
+    struct Inside;  ///< for tests that break it
 
   private:
     enum class Kind : std::uint8_t { vmalloc, vmap, ram };

@@ -261,12 +261,15 @@ AllocatorStats Vmalloc<Cpus, M>::stats() const {
     return stats;
 }
 
-/// Each area against its translations and counters (V4..V6, V12), then the parts by themselves.
+/// The parts by themselves, each area against its translations and counters (V4..V6, V12), then the MMU.
 template <class Cpus, Mmu M>
 MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
     if (auto found = space_.find_violation()) return found;
     if (auto found = blocks_.find_violation()) return found;
+    if (space_.lazy_pages() > space_.lazy_max())
+        return violation("V15", "{} lazy pages, {} may be", space_.lazy_pages(), space_.lazy_max());
     std::uint64_t owned = 0;
+    std::uint64_t huge_leaves = 0;
     std::unordered_set<std::uint64_t> owners;
     MaybeViolation found;
     space_.for_each_busy([&](const VmapArea& area) {
@@ -275,6 +278,7 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
         found = find_mismatch(area, *vm);
         if (found || vm->kind != Kind::vmalloc) return;
         owned += vm->frames.size();
+        huge_leaves += vm->huge ? vm->frames.size() / order_2m.pages() : 0;
         for (const Pfn frame : vm->frames) {
             if (owners.insert(frame.value()).second) continue;
             found = violation("V6", "frame {} belongs to two areas", frame.value());
@@ -282,6 +286,9 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
         }
     });
     if (found) return found;
+    if (huge_leaves != mmu_.stats().huge_leaves)
+        return violation("V12", "{} huge leaves for areas that have {}", mmu_.stats().huge_leaves,
+                         huge_leaves);
     if (owned != nr_vmalloc_pages())
         return violation("V4", "{} pages, {} counted", owned, nr_vmalloc_pages());
     if (owned != pages_held(works_))

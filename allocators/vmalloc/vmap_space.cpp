@@ -18,6 +18,12 @@ constexpr std::uint64_t node_stripe = 16 * page_size;  ///< bytes in a row that 
 constexpr std::uint64_t decay_part = 4;                ///< VM-94: a quarter
 constexpr std::uint64_t everything = 1;
 
+/// How large a free area must be to be found for certain (VM-22).
+std::uint64_t needed_for(std::uint64_t size, std::uint64_t align, AddressRange window) {
+    const bool any_place_fits = align <= page_size || window.end - window.begin == size;
+    return any_place_fits ? size : size + align - 1;
+}
+
 void delete_all(AreaTree& tree) {
     while (VmapArea* const area = tree.first()) {
         tree.remove(area);
@@ -61,14 +67,51 @@ typename VmapSpace<Cpus>::Node& VmapSpace<Cpus>::node_of(std::uint64_t address) 
 template <class Cpus>
 VmapArea* VmapSpace<Cpus>::alloc(std::uint64_t size, std::uint64_t align, AddressRange window, CpuId cpu) {
     if (VmapArea* const area = take_pooled(size, align, window, cpu)) return make_busy(area, cpu);
-    auto start = cut(size, align, window, cpu);
-    if (!start) {
-        purge(cpu);
-        drain_pools(cpu);
-        start = cut(size, align, window, cpu);
-    }
+    const auto start = take_or_purge(
+        [&](bool purged) {
+            const auto found = cut(size, align, window);
+            if (!found && purged) confirm_failure(size, align, window);
+            return found;
+        },
+        cpu);
     if (!start) return nullptr;
     return make_busy(new VmapArea{.start = *start, .end = *start + size, .home = home_of(cpu)}, cpu);
+}
+
+template <class Cpus>
+template <class Take>
+std::optional<std::uint64_t> VmapSpace<Cpus>::take_or_purge(Take&& take, CpuId cpu) {
+    {
+        const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};
+        if (const auto start = take(false)) return start;
+    }
+    purge(cpu);
+    drain_pools(cpu);
+    const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};
+    return take(true);
+}
+
+template <class Cpus>
+std::vector<VmapArea*> VmapSpace<Cpus>::alloc_congruent(std::span<const AreaPart> parts, std::uint64_t align,
+                                                        AddressRange window, CpuId cpu) {
+    const auto base = take_or_purge(
+        [&](bool) {
+            const auto found = find_congruent(free_, parts, align, window);
+            for (const AreaPart& part : parts) {
+                if (found)
+                    cut_out(free_.find(*found + part.offset), *found + part.offset, *found + part.end());
+            }
+            return found;
+        },
+        cpu);
+    std::vector<VmapArea*> areas;
+    for (const AreaPart& part : parts) {
+        if (!base) break;
+        areas.push_back(make_busy(
+            new VmapArea{.start = *base + part.offset, .end = *base + part.end(), .home = home_of(cpu)},
+            cpu));
+    }
+    return areas;
 }
 
 template <class Cpus>
@@ -82,16 +125,28 @@ VmapArea* VmapSpace<Cpus>::take_pooled(std::uint64_t size, std::uint64_t align, 
 
 template <class Cpus>
 std::optional<std::uint64_t> VmapSpace<Cpus>::cut(std::uint64_t size, std::uint64_t align,
-                                                  AddressRange window, CpuId cpu) {
-    const bool any_place_fits = align <= page_size || window.end - window.begin == size;
-    const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};
-    VmapArea* const area =
-        free_.find_fit(size, align, window.begin.value(), any_place_fits ? size : size + align - 1);
+                                                  AddressRange window) {
+    VmapArea* const area = free_.find_fit(size, align, window.begin.value(), needed_for(size, align, window));
     if (area == nullptr) return {};
     const std::uint64_t start = *AreaTree::place_in(*area, size, align, window.begin.value());
     if (start + size > window.end.value()) return {};
     cut_out(area, start, start + size);
     return start;
+}
+
+template <class Cpus>
+void VmapSpace<Cpus>::confirm_failure(std::uint64_t size, std::uint64_t align, AddressRange window) {
+    const std::uint64_t lowest = window.begin.value();
+    for (const VmapArea* area = free_.first(); area != nullptr; area = AreaTree::next(area)) {
+        const std::uint64_t begin = std::max(area->start, lowest);
+        // What fits by luck of its alignment alone the walk may miss (VM-22).
+        if (area->end < begin || area->end - begin < needed_for(size, align, window)) continue;
+        const auto start = AreaTree::place_in(*area, size, align, lowest);
+        if (!start || *start + size > window.end.value()) continue;
+        wrong_failure_ =
+            violation("V8", "{} bytes aligned to {} were refused, and fit at {:#x}", size, align, *start);
+        return;
+    }
 }
 
 template <class Cpus>
@@ -264,6 +319,7 @@ template <class Cpus>
 MaybeViolation VmapSpace<Cpus>::find_violation() const {
     if (auto found = find_fault_of_trees()) return found;
     if (auto found = find_uncovered()) return found;
+    if (wrong_failure_) return wrong_failure_;
     std::uint64_t lazy_seen = 0;
     for (unsigned n = 0; n < node_count_; ++n) {
         for (const VmapArea* area = lazy(n).first(); area != nullptr; area = AreaTree::next(area)) {

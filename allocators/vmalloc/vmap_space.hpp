@@ -17,7 +17,7 @@
 /// so that the free areas, which all CPUs share, are rarely touched. With one node there are no pools, and
 /// all is as in 6.1.
 ///
-/// Laws: V1..V4, V15. Difference: descriptors of areas come from the C++ heap and never run out, so that
+/// Laws: V1..V4, V8, V15. Difference: descriptors of areas come from the C++ heap and never run out, so that
 /// nothing is preloaded (VM-25).
 /// Locks: three for each node's busy, lazy and pooled areas; one for free areas; one that lets purges wait
 /// for each other. The order is purge, then any one of the others, which are never held together.
@@ -28,6 +28,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "allocators/base/check.hpp"
@@ -35,6 +36,7 @@
 #include "allocators/mmu/mmu.hpp"
 #include "allocators/vmalloc/area_pools.hpp"
 #include "allocators/vmalloc/area_tree.hpp"
+#include "allocators/vmalloc/congruent_fit.hpp"
 
 namespace kmemlab {
 
@@ -61,6 +63,10 @@ class VmapSpace {
     /// nullptr: no space, not even after a purge. `size` and `align` are multiples of the page size, `align`
     /// a power of two.
     [[nodiscard]] VmapArea* alloc(std::uint64_t size, std::uint64_t align, AddressRange window, CpuId cpu);
+    /// An area for each part, at the same distance from the highest base that can be (VM-60; arguments as of
+    /// find_congruent). Empty: no space, not even after a purge.
+    [[nodiscard]] std::vector<VmapArea*> alloc_congruent(std::span<const AreaPart> parts, std::uint64_t align,
+                                                         AddressRange window, CpuId cpu);
     /// Makes exactly [start, end) busy, which must be free: what is there from the start.
     VmapArea* occupy(std::uint64_t start, std::uint64_t end, CpuId cpu);
     /// The busy area that `address` lies in; nullptr: none. Found at once if it is the area's first.
@@ -123,9 +129,14 @@ class VmapSpace {
 
     [[nodiscard]] VmapArea* take_pooled(std::uint64_t size, std::uint64_t align, AddressRange window,
                                         CpuId cpu);
-    /// Cuts the request out of the free areas (VM-24). Returns its start, or nothing.
+    /// Calls `take`, under the lock of free areas; if it returns nothing once more after a purge (VM-26).
+    template <class Take>
+    [[nodiscard]] std::optional<std::uint64_t> take_or_purge(Take&& take, CpuId cpu);
+    /// Cuts the request out of the free areas (VM-24). Under the lock. Returns its start, or nothing.
     [[nodiscard]] std::optional<std::uint64_t> cut(std::uint64_t size, std::uint64_t align,
-                                                   AddressRange window, CpuId cpu);
+                                                   AddressRange window);
+    /// Remembers if a request that got nothing fits into a free area after all (V8). Under the lock.
+    void confirm_failure(std::uint64_t size, std::uint64_t align, AddressRange window);
     void cut_out(VmapArea* area, std::uint64_t start, std::uint64_t end);
     VmapArea* make_busy(VmapArea* area, CpuId cpu);
     void leave_busy(VmapArea* area, CpuId cpu);
@@ -146,6 +157,7 @@ class VmapSpace {
     typename Cpus::Lock free_lock_;
     typename Cpus::Lock purge_lock_;
     AreaTree free_;
+    MaybeViolation wrong_failure_;
     std::atomic<std::uint64_t> lazy_pages_{0};
     std::uint64_t purges_ = 0;
 };
