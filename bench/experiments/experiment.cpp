@@ -69,6 +69,7 @@ const Experiment& find_experiment(std::string_view name) {
         if (experiment.name == name) return experiment;
     }
     std::vector<std::string_view> names;
+    names.reserve(table.size());
     for (const Experiment& experiment : table) names.push_back(experiment.name);
     throw UsageError::of("no experiment '{}'; there are: {}", name, fmt::join(names, ", "));
 }

@@ -49,8 +49,9 @@ class Outcome {
     }
     /// `unit` stands behind both numbers.
     template <std::totally_ordered T>
-    void expect_equal(std::string what, const T& value, const T& expected, std::string_view unit = "") {
-        expect(std::move(what), with_unit(value, unit), with_unit(expected, unit), value == expected);
+    void expect_equal(const std::string& what, const T& value, const T& expected,
+                      std::string_view unit = "") {
+        expect(what, with_unit(value, unit), with_unit(expected, unit), value == expected);
     }
     /// Ends included; both are printed with `digits` decimals.
     void expect_between(std::string what, double value, double low, double high, std::string_view unit = "",
