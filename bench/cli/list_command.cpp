@@ -20,6 +20,8 @@ std::string capabilities_text(const Capabilities& c) {
     std::vector<std::string> words;
     if (c.object_caches) words.emplace_back("object caches");
     if (c.pages) words.emplace_back("pages");
+    if (c.areas) words.emplace_back("areas");
+    if (c.stacks) words.emplace_back("kernel stacks");
     if (c.thread_safe) words.emplace_back("thread safe");
     if (c.deterministic) words.emplace_back("deterministic");
     return fmt::format("{}; {} to {} bytes, aligned to at most {}", fmt::join(words, ", "), c.smallest,

@@ -79,6 +79,10 @@ void add_pages() {
     add_batches<M>("pages-", page_size, [](M& model) { return PageWay<M>{model, Order{0}}; });
 }
 
+/// Allocators of mapped memory are measured by `kmemlab mapping`.
+template <Model M>
+inline constexpr bool maps_memory = M::info.capabilities.areas || M::info.capabilities.stacks;
+
 /// The first thing found wrong with a model.
 template <Model M>
 std::string verify_model() {
@@ -103,7 +107,9 @@ std::string verify_model() {
 
 void register_all() {
     for_each_model([]<class M>() {
-        if constexpr (M::info.capabilities.pages) {
+        if constexpr (maps_memory<M>) {
+            return;
+        } else if constexpr (M::info.capabilities.pages) {
             add_pages<M>();
         } else {
             add_allocate<M>();
@@ -115,7 +121,7 @@ void register_all() {
 std::string verify_all() {
     std::string found;
     for_each_model([&]<class M>() {
-        if (!found.empty()) return;
+        if (!found.empty() || maps_memory<M>) return;
         found = verify_model<M>();
         if (!found.empty()) found = fmt::format("{}: {}", M::info.name, found);
     });
