@@ -1,7 +1,7 @@
 """Result files to data frames.
 
 A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab scale --json` (`scale`), of
-`kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
+`kmemlab mapping --json` (`mapping`), of `kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
 of one line that names the file and what was expected; nothing is guessed and nothing left out silently.
 
 Every frame of replays has the columns `trace`, `layer` ("objects" or "pages"), `allocator` (the registry's name)
@@ -32,7 +32,7 @@ class InputError(Exception):
 
 @dataclass
 class Source:
-    """One file that was read: `kind` is replay, scale, peers or micro; `label` tells it from the other files."""
+    """One file that was read: `kind` is replay, scale, mapping, peers or micro; `label` tells it from the other files."""
     path: str
     label: str
     kind: str
@@ -56,11 +56,15 @@ class Results:
     orders: pd.DataFrame = None      # operation (index), time_s, order and the three of PER_ORDER
     peers: pd.DataFrame = None       # work, size, allocator, label, repetition, ns
     micro: pd.DataFrame = None       # the same; size is the argument that varies
+    mapping: pd.DataFrame = None     # the same; size is in bytes, pages or areas, as the work has it; ns by CPU time
+    mapping_counts: pd.DataFrame = None  # work, size, allocator, label, name, count: exact, where the row is of the soft MMU
+    mapping_knees: pd.DataFrame = None   # label, name, size, before, after
+    mapping_said: pd.DataFrame = None    # kind (bar or reach), text, met: what the command itself concluded
     scale: pd.DataFrame = None       # pattern, allocator, label, cpus, size, violation and the counts of SCALE_COUNTS
 
     def of_trace(self, trace):
         """The same results with the replays of one trace only."""
-        frames = {name: frame if name in ("peers", "micro", "scale") or frame.empty else frame[frame.trace == trace]
+        frames = {name: frame if "trace" not in frame else frame[frame.trace == trace]
                   for name, frame in vars(self).items() if isinstance(frame, pd.DataFrame)}
         return Results(sources=self.sources, **frames)
 
@@ -204,6 +208,26 @@ def add_scale(rows, source, node, shared):
                               **{name: row.at(name).number() for name in SCALE_COUNTS}})
 
 
+def add_mapping(rows, source, node, shared):
+    """The member `mapping` of a file; its times are rows of `benchmarks`."""
+    def label(who):
+        return f"{who} ({source.label})" if shared else who
+    for row in node.at("rows").items():
+        work, size, who = split_name(row.at("name").text())
+        counts = row.at("counts")
+        rows["mapping_counts"] += [{"work": work, "size": size, "allocator": who, "label": label(who), "name": name,
+                                    "count": counts.at(name).number()} for name in counts.object()]
+    for knee in node.at("access").at("knees").items():
+        rows["mapping_knees"].append({"label": label(knee.at("who").text()), "name": knee.at("name").text(),
+                                      **{key: knee.at(key).number() for key in ("size", "before", "after")}})
+    for bar in node.at("bars").items():
+        text = f"{bar.at('what').text()} is {bar.at('found').number():.2f}, at most {bar.at('limit').number():.2f} wanted"
+        rows["mapping_said"].append({"kind": "bar", "text": text, "met": bool(bar.at("met").value)})
+    reach = node.at("access").at("reach").text()
+    if reach:
+        rows["mapping_said"].append({"kind": "reach", "text": reach, "met": True})
+
+
 def split_name(name):
     """(work, size, allocator) of a row's name: WORK/SIZE/ALLOCATOR in any order of the parts.
 
@@ -223,6 +247,7 @@ def split_name(name):
 
 def add_benchmarks(rows, source, node, shared):
     """Rows of run type `iteration`; aggregates are ours to compute, so that their spread is known."""
+    time = "cpu_time" if source.kind == "mapping" else "real_time"
     seen = {}
     for row in node.items():
         name = row.at("name").text()
@@ -239,22 +264,25 @@ def add_benchmarks(rows, source, node, shared):
         rows[source.kind].append({"work": work, "size": size, "allocator": allocator,
                                   "label": f"{allocator} ({source.label})" if shared else allocator,
                                   "repetition": seen[name],
-                                  "ns": row.at("real_time").number() * NANOSECONDS[unit]})
+                                  "ns": row.at(time).number() * NANOSECONDS[unit]})
 
 
 def kind_of(node):
     if node.at("replay").value is not None:
         return "replay"
-    if node.at("scale").value is not None:
-        return "scale"
+    for kind in ("scale", "mapping"):
+        if node.at(kind).value is not None:
+            return kind
     rows = [row.at("name").text() for row in node.at("benchmarks").items()]
     if not rows:
         node.at("benchmarks").fail("at least one row or a member `replay` or `scale`")
     return "peers" if node.at("peers").value is not None or any(name.endswith("/floor") for name in rows) else "micro"
 
 
-def absent_libraries(node):
-    """Lines about the libraries that `kmemlab peers` wanted to measure and did not find."""
+def not_measured(node):
+    """Lines about what `kmemlab mapping` found this machine to lack, and libraries that `kmemlab peers` did not find."""
+    if node.at("mapping").value is not None:
+        return [note.text() for note in node.at("mapping").at("notes").items()]
     if node.at("peers").value is None:
         return []
     return [f"{library.at('name').text()} was not measured: {library.value['absent']}."
@@ -275,7 +303,7 @@ def load(paths):
     sources = []
     for path, label, node in zip(paths, short_labels(paths), nodes):
         context = node.at("context").object()
-        sources.append(Source(str(path), label, kind_of(node), context, absent_libraries(node)))
+        sources.append(Source(str(path), label, kind_of(node), context, not_measured(node)))
     names = [node.at("replay").at("trace").at("name").text() if source.kind == "replay" else source.kind
              for source, node in zip(sources, nodes)]
     for source, node, name in zip(sources, nodes, names):
@@ -286,4 +314,6 @@ def load(paths):
             add_scale(rows, source, node.at("scale"), shared)
         else:
             add_benchmarks(rows, source, node.at("benchmarks"), shared)
+            if source.kind == "mapping":
+                add_mapping(rows, source, node.at("mapping"), shared)
     return Results(sources=sources, **{name: pd.DataFrame(rows[name]) for name in frames})

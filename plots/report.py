@@ -69,19 +69,26 @@ def section(results, trace, number, paths):
             "pictures": [each for each in pictures if each], "events": tables.traces(one)}
 
 
+def notes_of(results, kind):
+    return [note for source in results.sources if source.kind == kind for note in source.notes]
+
+
 def extras(results, paths):
-    """Sections of what is not of one trace: a figure each, what it says in words, and a table."""
-    notes = [note for source in results.sources for note in source.notes]
+    """Sections of what is not of one trace: figures, what they say in words, and a table."""
     contents = {"scale": ("From 1 to 256 CPUs", summary.scale_statements, tables.scale),
-                "peers": ("Pairs against other allocators", lambda frame: summary.peers_statements(frame, notes), tables.pairs),
+                "peers": ("Pairs against other allocators",
+                          lambda frame: summary.peers_statements(frame, notes_of(results, "peers")), tables.pairs),
+                "mapping": ("Mapping memory and reaching it",
+                            lambda _: summary.mapping_statements(results, notes_of(results, "mapping")), None),
                 "micro": ("Micro benchmarks", None, None)}
     found = []
     for name, (title, statements, table) in contents.items():
-        drawn = picture(FIGURES[name], results, "", 0, paths)
+        specs = [spec for spec in FIGURES.values() if spec.name.split("_")[0] == name]
+        drawn = [each for each in (picture(spec, results, "", 0, paths) for spec in specs) if each]
         if drawn:
-            frame = FIGURES[name].frame(results)
+            frame = specs[0].frame(results)
             said = statements(frame) if statements else []
-            found.append({"name": name, "title": title, "pictures": [drawn], "statements": said,
+            found.append({"name": name, "title": title, "pictures": drawn, "statements": said,
                           "summary": summary.most_telling(said), "tables": [table(frame)] if table else []})
     return found
 

@@ -37,6 +37,24 @@ LOOKS = {  # colour, marker, dash
     "tcmalloc": ("#332288", ">", DOTTED),
     "floor": ("#767676", "_", DOTTED),
 }
+ROLES = {  # who maps, and what is mapped (kmemlab mapping)
+    "host": ("#0072B2", "o", SOLID),
+    "soft": ("#CC79A7", "v", SOLID),
+    "mmap": ("#009E73", "^", SOLID),
+    "bare": ("#767676", "s", SOLID),
+    "direct-4k": ("#D55E00", "o", SOLID),
+    "direct-2m": ("#E69F00", "s", SOLID),
+    "vmalloc-4k": ("#0072B2", "v", DASHED),
+    "vmalloc-2m": ("#56B4E9", "D", DASHED),
+    "lines": ("#767676", "_", DOTTED),
+    "direct": ("#D55E00", "o", SOLID),
+    "vmap": ("#0072B2", "v", SOLID),
+    "vmap-uncached": ("#56B4E9", "D", DASHED),
+    "dynamic": ("#009E73", "^", SOLID),
+    "clear": ("#767676", "s", DOTTED),
+    "soft-4k": ("#D55E00", "o", SOLID),
+    "soft-2m": ("#E69F00", "s", SOLID),
+}
 SPARE_COLOURS = ("#117733", "#AA4499", "#6699CC", "#AA4466", "#994F00", "#44AA99")
 SPARE_MARKERS = ("h", "p", "*", "d", "8", "H")
 RC = {
@@ -47,7 +65,7 @@ RC = {
     "legend.frameon": False, "legend.fontsize": 10, "figure.dpi": 100, "savefig.dpi": 144,
     "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
 }
-VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT}  # the same allocator, called in another way
+VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT, "-eager": DASHED, "-scattered": DOTTED}  # the same allocator, called in another way
 WIDTH = 9.0  # inches: what a page of the report has room for
 
 
@@ -64,7 +82,7 @@ def look(label):
             colour, marker, _ = look(name.removesuffix(suffix))
             return colour, marker, dash
     number = zlib.crc32(name.encode())
-    return LOOKS.get(name) or (SPARE_COLOURS[number % 6], SPARE_MARKERS[number // 6 % 6],
+    return LOOKS.get(name) or ROLES.get(name) or (SPARE_COLOURS[number % 6], SPARE_MARKERS[number // 6 % 6],
                                (SOLID, DASHED, DASH_DOT)[number // 36 % 3])
 
 

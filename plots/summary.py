@@ -310,6 +310,29 @@ def lock_statements(where, rows):
     return said
 
 
+def mapping_statements(results, notes=()):
+    """What `kmemlab mapping` concluded, the knees that it found, and what a page mapped by itself costs."""
+    said = [Statement("fact" if row.kind == "reach" else "claim" if row.met else "warning",
+                      row.text if row.kind == "reach" else f"{row.text}: {'met' if row.met else 'missed'}.")
+            for row in results.mapping_said.itertuples()]
+    for label, knees in results.mapping_knees.groupby("label", sort=False) if len(results.mapping_knees) else ():
+        places = listed(f"{name} behind {units.count_text(size)}" for name, size in zip(knees["name"], knees["size"]))
+        said.append(Statement("fact", f"{label} leaves a level: {places} {'lines' if style.base_name(label) == 'lines' else 'pages'}."))
+    return said + extent_statements(results.mapping) + [Statement("fact", f"{note}.") for note in notes]
+
+
+def extent_statements(data):
+    """The cost of one more mapping, from the largest scattered areas, where everything else is small beside it."""
+    rows = data[(data.work == "vmalloc") & (data.allocator == "host-scattered")] if len(data) else data
+    if rows.empty:
+        return []
+    size = rows["size"].max()
+    pages = size // 4096
+    each = rows[rows["size"] == size].groupby("label").ns.median() / pages
+    return [Statement("fact", f"An area of {units.bytes_text(size)} of scattered frames costs {units.nanoseconds_text(ns)} for each of its "
+                              f"{units.count_text(pages)} mappings with {label}.") for label, ns in each.items()]
+
+
 TELLING_PAIRS = ("pair/64:", "pair/4096:")  # an object of usual size, and a page
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from plots.figures import benchmarks, free_memory, latency, memory, paths, scale, throughput
+from plots.figures import (benchmarks, free_memory, latency, mapping, mapping_access, mapping_growth,
+                           mapping_stacks, memory, paths, scale, throughput)
 
 
 @dataclass(frozen=True)
@@ -32,4 +33,16 @@ FIGURES = {figure.name: figure for figure in (
     Figure("micro", "Micro benchmarks", benchmarks.MICRO_CAPTION,
            benchmarks.micro_frame, benchmarks.draw_micro, of_trace=False),
     Figure("scale", "Counts over the number of CPUs", scale.CAPTION, scale.frame, scale.draw, of_trace=False),
+    Figure("mapping_calls", "Calls that map, by size", mapping.CALLS_CAPTION, mapping.calls_frame, mapping.draw_calls,
+           of_trace=False),
+    Figure("mapping_access", "Reaching memory, by number of pages", mapping_access.CAPTION, mapping_access.frame,
+           mapping_access.draw, of_trace=False),
+    Figure("mapping_shootdown", "Unmapping while others run", mapping_growth.SHOOTDOWN_CAPTION,
+           mapping_growth.shootdown_frame, mapping_growth.draw_shootdown, of_trace=False),
+    Figure("mapping_areas", "Many areas at once", mapping_growth.AREAS_CAPTION, mapping_growth.areas_frame,
+           mapping_growth.draw_areas, of_trace=False),
+    Figure("mapping_stacks", "Kernel stacks", mapping_stacks.CAPTION, mapping_stacks.frame, mapping_stacks.draw,
+           of_trace=False),
+    Figure("mapping_tests", "The kernel's own vmalloc tests", mapping.TESTS_CAPTION, mapping.tests_frame, mapping.draw_tests,
+           of_trace=False),
 )}

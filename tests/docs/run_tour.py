@@ -28,7 +28,7 @@ def commands_of(readme: str) -> list[str]:
 
 def adapted(command: str, program: str, folder: str) -> str:
     """The command for a test: our program, a folder of its own, two repetitions where it measures."""
-    measures = PROGRAM in command and ("replay" in command or "peers" in command)
+    measures = PROGRAM in command and any(name in command for name in ("replay", "peers", "mapping"))
     command = command.replace(PROGRAM, shlex.quote(program)).replace("results", folder)
     return command + " --repetitions 2" if measures and "--repetitions" not in command else command
 

@@ -1,4 +1,4 @@
-"""The golden sample and ways to change it. The sample is small and complete; its numbers, but for the counts of scale, are synthetic."""
+"""The golden sample and ways to change it. The sample is small and complete; its numbers, but for the counts of scale and mapping, are synthetic."""
 
 import copy
 import json
@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "sample"
-REPLAY, PEERS, MICRO, SCALE = (str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale"))
-ALL = [REPLAY, PEERS, MICRO, SCALE]
+REPLAY, PEERS, MICRO, SCALE, MAPPING = (str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale", "mapping"))
+ALL = [REPLAY, PEERS, MICRO, SCALE, MAPPING]
 
 
 def replay():
@@ -17,6 +17,10 @@ def replay():
 
 def scale():
     return json.loads(Path(SCALE).read_text())
+
+
+def mapping():
+    return json.loads(Path(MAPPING).read_text())
 
 
 def allocator(document, name):

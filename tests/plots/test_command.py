@@ -41,7 +41,7 @@ class Command(unittest.TestCase):
     def test_list_names_every_figure(self):
         status, out, _ = run("list")
         self.assertEqual(status, 0)
-        self.assertEqual(len(out.splitlines()), 10)
+        self.assertEqual(len(out.splitlines()), 16)
 
     def test_report_draw_and_data_are_written_and_nothing_else(self):
         small = sample.write(self.folder, sample.small_replay())
@@ -81,6 +81,14 @@ class Command(unittest.TestCase):
         del document["scale"]["rows"][3]["refills"]
         path = sample.write(self.folder, document)
         self.refused("report", path, "-o", self.folder / "x.html", naming=[path, "scale.rows[3].refills", "expected a number"])
+
+    def test_a_missing_member_of_mapping_is_named_with_its_place(self):
+        for remove, place in ((lambda m: m.pop("access"), "mapping.access.knees"), (lambda m: m["bars"][0].pop("limit"), "mapping.bars[0].limit"),
+                              (lambda m: m["rows"][2].pop("counts"), "mapping.rows[2].counts")):
+            document = sample.mapping()
+            remove(document["mapping"])
+            path = sample.write(self.folder, document)
+            self.refused("report", path, "-o", self.folder / "x.html", naming=[path, place.partition(".knees")[0], "expected"])
 
     def test_lists_of_unequal_length_and_wrong_types_are_named(self):
         def shorten(entry):

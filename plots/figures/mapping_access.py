@@ -1,0 +1,87 @@
+"""What reaching memory costs by the number of pages: nanoseconds of the host beside counts of the played TLB."""
+
+import pandas as pd
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from plots import style, units
+from plots.figures.benchmarks import time_axis
+
+CAPTION = ("A chase through one pointer a page, in random order. Left: nanoseconds of one step on this machine; lines is a chase through as many cache "
+           "lines that lie side by side, so that the distance to it is what translating costs. Right: what the played TLB counts for the same "
+           "order of pages: lookups behind its first level and references to page tables in one step, the same in every run. Dotted uprights are the knees "
+           "that were found: the last number of pages before a plateau is left; of the host's curves they are looked for after lines was "
+           "subtracted. A first-level TLB of 64 entries has its knee at 64 pages of 4 KiB. If the curve of 2 MiB pages stays level to the "
+           "right of the knee of the 4 KiB pages, huge pages widen the reach; if it has the same knees and lies lower, they only "
+           "shorten the walk. The axes of pages and of time are logarithmic.")
+HOST, SOFT = "this machine", "the played TLB"
+
+
+def frame(results):
+    """Columns panel, size (pages or lines), label, value (ns, or lookups and references), knee (name, or empty)."""
+    data = results.mapping
+    if data.empty or not (data.work == "access").any():
+        return data.iloc[:0]
+    data = data[data.work == "access"]
+    soft = data.allocator.str.startswith("soft-")
+    host = data[~soft].groupby(["label", "allocator", "size"], sort=False).ns.median().rename("value").reset_index().assign(panel=HOST)
+    played = counted(data[soft], results.mapping_counts).assign(panel=SOFT)
+    both = pd.concat([part for part in (host, played) if len(part)], ignore_index=True)
+    return with_knees(both, results.mapping_knees)[["panel", "size", "label", "value", "knee"]]
+
+
+def counted(rows, counts):
+    """The cost that the model counts, per step."""
+    rows = rows.drop_duplicates(["label", "allocator", "size"])[["label", "allocator", "size"]]
+    table = counts[counts.work == "access"].pivot_table(index=["label", "size"], columns="name", values="count") if len(counts) else counts
+    if rows.empty or len(table) == 0:
+        return rows.assign(value=[])
+    value = (table.l2_hits + table.walks + table.walk_steps) / table.units
+    return rows.join(value.rename("value"), on=["label", "size"])
+
+
+def with_knees(data, knees):
+    """The name of the knee that a row is, or an empty text."""
+    names = dict(zip(zip(knees.label, knees["size"]), knees["name"])) if len(knees) else {}
+    return data.assign(knee=[names.get(place, "") for place in zip(data.label, data["size"])])
+
+
+@style.styled
+def draw(data):
+    """One panel for the host, one for the played TLB; `data` as `frame` gives it."""
+    panels = [name for name in (HOST, SOFT) if name in set(data.panel)]
+    labels = list(dict.fromkeys(data.label))
+    figure, axes = style.panels(1, len(panels), 4.2)
+    for name, axis in zip(panels, axes[0]):
+        rows = data[data.panel == name]
+        looks = style.looks(list(dict.fromkeys(rows.label)))
+        for label, line in rows.groupby("label", sort=False):
+            line = line.sort_values("size")
+            axis.plot(line["size"], line.value, **{**looks[label], "marker": ""}, label=label)
+        pages_axis(axis, rows["size"])
+        axis.set_title(name)
+        if name == HOST:
+            time_axis(axis, rows.value.min() / 1.3, rows.value.max() * 4)
+            axis.set_ylabel("time of a step (log)")
+        else:
+            axis.set_ylim(0, 1.5 * max(rows.value.max(), 1))
+            axis.set_ylabel("lookups and references a step")
+        mark_knees(axis, rows[rows.knee != ""], looks)
+    style.legend_above(figure, style.handles_of(labels))
+    return figure
+
+
+def mark_knees(axis, knees, looks):
+    """An upright at each knee, its name along it; names of one place follow each other downwards."""
+    knees = knees.sort_values("size")
+    for number, (at, knee, label) in enumerate(zip(knees["size"], knees.knee, knees.label)):
+        axis.axvline(at, color=looks[label]["color"], linestyle=style.DOTTED, linewidth=1)
+        axis.annotate(f"{knee}: {units.count_text(at)}", (at, 0.98 - 0.05 * number), xycoords=("data", "axes fraction"), xytext=(3, 0),
+                      textcoords="offset points", fontsize=8, color=looks[label]["color"], va="top")
+
+
+def pages_axis(axis, sizes):
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(4, 24, 2) if sizes.min() <= 2**power <= sizes.max()]))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(lambda value, _: units.count_text(value))
+    axis.set_xlabel("pages, or lines (log)")
