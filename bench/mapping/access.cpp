@@ -67,7 +67,9 @@ class VmallocRegion final : public Region {
   public:
     VmallocRegion(Setup setup, bool huge) {
         setup.machine.machine.arena = std::max(setup.machine.machine.arena, 4 * most_bytes);
-        machine_ = make_machine<HostMmu>(setup, {.scattered_pages = huge ? 0 : most_pages});
+        // The array of frames takes pages as well.
+        const std::size_t frames = most_pages + most_pages * sizeof(void*) / page_size;
+        machine_ = make_machine<HostMmu>(setup, {.scattered_pages = huge ? 0 : frames});
         auto& vm = machine_->vm();
         const auto at = huge ? vm.vmalloc_huge(most_bytes, GFP_KERNEL, cpu0) : vm.vmalloc(most_bytes, cpu0);
         if (!at) throw UsageError("mapping: no memory or mappings for the pointer chase");

@@ -13,7 +13,8 @@ namespace kmemlab::mapping {
 /// Cost by number of pages (or lines), of each kind of memory.
 using Curves = std::map<std::string, std::vector<Sample>>;
 
-/// The rows access/PAGES/WHO: nanoseconds of the host, walk steps and second-level hits of the soft MMU.
+/// The rows access/PAGES/WHO: nanoseconds of the host; of the soft MMU lookups
+/// behind the first level of the TLB, and references to page tables.
 [[nodiscard]] Curves access_curves(const std::vector<ContestRow>& rows);
 
 struct NamedKnee {

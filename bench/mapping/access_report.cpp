@@ -14,14 +14,13 @@ namespace {
 constexpr std::string_view prefix = "access/";
 constexpr double tolerance = 0.15;
 
-/// What one more translation costs the model: a step is a reference to memory, a hit of the second level is
-/// not free either. Only knees are read from it.
+/// Lookups behind the first level, and references to page tables, of one translation.
 double soft_cost(const Counts& counts) {
     double cost = 0;
     double units = 1;
     for (const auto& [name, count] : counts) {
         if (name == "units") units = static_cast<double>(count);
-        if (name == "l2_hits" || name == "walk_steps") cost += static_cast<double>(count);
+        if (name == "l2_hits" || name == "walks" || name == "walk_steps") cost += static_cast<double>(count);
     }
     return cost / units;
 }
