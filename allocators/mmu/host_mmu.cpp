@@ -24,13 +24,12 @@ std::byte* address_of(std::uint64_t page) {
 }
 
 /// The runs of adjacent frames, as extents from `page` on.
-template <class Extents>
-Extents runs_of(std::uint64_t page, std::span<const Pfn> frames) {
-    Extents runs;
+template <class Runs>
+Runs runs_of(std::uint64_t page, std::span<const Pfn> frames) {
+    Runs runs;
     for (std::size_t begin = 0, end = 0; begin < frames.size(); begin = end) {
         for (end = begin + 1; end < frames.size() && frames[end] == frames[end - 1] + 1;) ++end;
-        runs.emplace_hint(runs.end(), page + begin,
-                          typename Extents::mapped_type{.pages = end - begin, .first = frames[begin]});
+        runs.push_back({page + begin, {.pages = end - begin, .first = frames[begin]}});
     }
     return runs;
 }
@@ -79,16 +78,16 @@ HostMmu::~HostMmu() {
 }
 
 bool HostMmu::map(VirtAddr at, std::span<const Pfn> frames, CpuId) {
-    return map_extents(runs_of<Extents>(at.page(), frames));
+    return map_runs(runs_of<Runs>(at.page(), frames));
 }
 
 bool HostMmu::map_huge(VirtAddr at, Pfn first, Order order, CpuId) {
     KMEMLAB_DEBUG_CHECK((order == order_2m || order == order_1g) && at.is_aligned(order) &&
                         first.is_aligned(order));
-    return map_extents({{at.page(), Extent{.pages = order.pages(), .first = first, .huge = true}}});
+    return map_runs({{at.page(), Extent{.pages = order.pages(), .first = first, .huge = true}}});
 }
 
-bool HostMmu::map_extents(const Extents& wanted) {
+bool HostMmu::map_runs(const Runs& wanted) {
     if (!reserve(wanted)) return false;
     for (const auto& [page, extent] : wanted) {
         if (map_extent(page, extent)) continue;
@@ -99,7 +98,7 @@ bool HostMmu::map_extents(const Extents& wanted) {
 }
 
 /// Enters the extents before they are mapped, so that no flush takes their place for reserved space.
-bool HostMmu::reserve(const Extents& wanted) {
+bool HostMmu::reserve(const Runs& wanted) {
     if (wanted.empty()) return true;
     const Lock guard{lock_};
     // Each extent is a mapping, and the first may cut reserved space in two.
@@ -107,24 +106,24 @@ bool HostMmu::reserve(const Extents& wanted) {
         ++stats_.refused_for_limit;
         return false;
     }
-    const std::uint64_t begin = wanted.begin()->first;
-    const auto& [last, last_extent] = *wanted.rbegin();
-    change_extents(begin, last + last_extent.pages, [&] {
+    const auto behind = extents_.lower_bound(wanted.front().first);
+    KMEMLAB_DEBUG_CHECK(behind == extents_.end() ||
+                        behind->first >= wanted.back().first + wanted.back().second.pages);
+    change_extents(behind, behind, [&] {
         for (const auto& [page, extent] : wanted) {
-            const bool fresh = extents_.try_emplace(page, extent).second;
-            KMEMLAB_DEBUG_CHECK(fresh);
-            stats_.mapped_pages += fresh && !extent.claimed ? extent.pages : 0;
+            extents_.emplace_hint(behind, page, extent);
+            stats_.mapped_pages += extent.claimed ? 0 : extent.pages;
             stats_.huge_leaves += extent.huge ? 1 : 0;
         }
     });
-    if (!wanted.begin()->second.claimed) stats_.map_calls += wanted.size();
+    if (!wanted.front().second.claimed) stats_.map_calls += wanted.size();
     return true;
 }
 
 bool HostMmu::claim(VirtAddr at, std::uint64_t pages) {
-    Extents wanted;
+    Runs wanted;
     for (std::uint64_t i = 0; i < pages; ++i) {
-        wanted.emplace_hint(wanted.end(), at.page() + i, Extent{.pages = 1, .first = {}, .claimed = true});
+        wanted.push_back({at.page() + i, Extent{.pages = 1, .first = {}, .claimed = true}});
     }
     return reserve(wanted);
 }
@@ -140,16 +139,18 @@ bool HostMmu::map_extent(std::uint64_t page, const Extent& extent) const {
                 offset) != MAP_FAILED;
 }
 
-void HostMmu::undo(const Extents& wanted) {
+void HostMmu::undo(const Runs& wanted) {
     const Lock guard{lock_};
     ++stats_.refused_by_kernel;
-    const std::uint64_t begin = wanted.begin()->first;
-    const auto& [last, last_extent] = *wanted.rbegin();
+    const std::uint64_t begin = wanted.front().first;
+    const std::uint64_t end = wanted.back().first + wanted.back().second.pages;
     // Cannot be refused: no mapping is cut in two.
-    static_cast<void>(clear(begin, last + last_extent.pages));
-    change_extents(begin, last + last_extent.pages, [&] {
+    static_cast<void>(clear(begin, end));
+    const auto first = extents_.lower_bound(begin);
+    const auto last = extents_.lower_bound(end);
+    change_extents(first, last, [&] {
+        extents_.erase(first, last);
         for (const auto& [page, extent] : wanted) {
-            extents_.erase(page);
             stats_.mapped_pages -= extent.pages;
             stats_.huge_leaves -= extent.huge ? 1 : 0;
         }
@@ -168,26 +169,24 @@ HostMmu::Extents::iterator HostMmu::first_behind(std::uint64_t page) {
     return before->first + before->second.pages > page ? before : next;
 }
 
-void HostMmu::split(std::uint64_t page) {
-    const auto found = first_behind(page);
-    if (found == extents_.end() || found->first >= page) return;
+HostMmu::Extents::iterator HostMmu::split(Extents::iterator found, std::uint64_t page) {
     Extent& left = found->second;
     KMEMLAB_DEBUG_CHECK(!left.huge);
     const std::uint64_t kept = page - found->first;
-    extents_.emplace_hint(
-        std::next(found), page,
-        Extent{.pages = left.pages - kept, .first = left.first + kept, .lazy = left.lazy, .huge = false});
+    const Extent right{.pages = left.pages - kept, .first = left.first + kept, .lazy = left.lazy};
     left.pages = kept;
     ++stats_.mappings;
+    return extents_.emplace_hint(std::next(found), page, right);
 }
 
 void HostMmu::unmap(VirtAddr at, std::uint64_t pages, CpuId) {
     const Lock guard{lock_};
     const std::uint64_t end = at.page() + pages;
-    split(at.page());
-    split(end);
-    for (auto i = extents_.lower_bound(at.page()); i != extents_.end() && i->first < end; ++i) {
+    auto i = first_behind(at.page());
+    if (i != extents_.end() && i->first < at.page()) i = split(i, at.page());
+    for (; i != extents_.end() && i->first < end; ++i) {
         Extent& extent = i->second;
+        if (i->first + extent.pages > end) split(i, end);
         if (extent.lazy) continue;
         extent.lazy = true;
         stats_.mapped_pages -= extent.claimed ? 0 : extent.pages;
@@ -206,47 +205,40 @@ void HostMmu::flush(VirtAddr begin, VirtAddr end, CpuId) {
             continue;
         }
         // A run of lazy extents, with the reserved space between them.
-        const std::uint64_t first = next->first;
-        std::uint64_t last = first;
-        for (; next != extents_.end() && next->first < end.page() && next->second.lazy; ++next) {
-            last = next->first + next->second.pages;
-        }
-        drop_lazy(first, last);
-        next = extents_.lower_bound(last);
+        const auto first = next;
+        while (next != extents_.end() && next->first < end.page() && next->second.lazy) ++next;
+        drop_lazy(first, next);
     }
 }
 
-void HostMmu::drop_lazy(std::uint64_t page, std::uint64_t end) {
-    if (!clear(page, end)) {
+void HostMmu::drop_lazy(Extents::iterator first, Extents::iterator last) {
+    const auto& [page, extent] = *std::prev(last);
+    if (!clear(first->first, page + extent.pages)) {
         ++stats_.refused_by_kernel;  // They stay lazy, and the next flush tries again.
         return;
     }
-    change_extents(page, end, [&] { extents_.erase(extents_.lower_bound(page), extents_.lower_bound(end)); });
+    change_extents(first, last, [&] { extents_.erase(first, last); });
 }
 
-std::uint64_t HostMmu::gaps_around(std::uint64_t page, std::uint64_t end) const {
-    const auto upper = extents_.lower_bound(end);
-    auto next = extents_.lower_bound(page);
-    std::uint64_t covered = window_.begin.page();
-    if (next != extents_.begin()) {
-        const auto& [before, extent] = *std::prev(next);
-        covered = before + extent.pages;
-    }
-    std::uint64_t gaps = 0;
-    for (; next != upper; ++next) {
-        gaps += next->first > covered ? 1 : 0;
-        covered = next->first + next->second.pages;
-    }
-    const std::uint64_t behind = upper == extents_.end() ? window_.end.page() : upper->first;
-    return gaps + (behind > covered ? 1 : 0);
-}
-
-/// Runs change(), which adds or removes extents within pages [page, end), and keeps the number of mappings.
+/// Runs change(), which adds or removes extents in front of `last` from `first` on, and keeps the number of
+/// mappings: extents, and reserved pieces between them.
 template <class Change>
-void HostMmu::change_extents(std::uint64_t page, std::uint64_t end, Change&& change) {
-    const std::uint64_t before = gaps_around(page, end) + extents_.size();
+void HostMmu::change_extents(Extents::iterator first, Extents::iterator last, Change&& change) {
+    const bool is_lowest = first == extents_.begin();
+    const auto before = is_lowest ? first : std::prev(first);
+    const auto mappings = [&] {
+        std::uint64_t covered = is_lowest ? window_.begin.page() : before->first + before->second.pages;
+        std::uint64_t gaps = 0;
+        for (auto i = is_lowest ? extents_.begin() : std::next(before); i != last; ++i) {
+            gaps += i->first > covered ? 1 : 0;
+            covered = i->first + i->second.pages;
+        }
+        const std::uint64_t behind = last == extents_.end() ? window_.end.page() : last->first;
+        return extents_.size() + gaps + (behind > covered ? 1 : 0);
+    };
+    const std::uint64_t had = mappings();
     change();
-    stats_.mappings += gaps_around(page, end) + extents_.size() - before;
+    stats_.mappings += mappings() - had;
 }
 
 const HostMmu::Extent* HostMmu::find(VirtAddr at) const {

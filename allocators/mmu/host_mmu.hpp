@@ -27,6 +27,8 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "allocators/machine/arena.hpp"
 #include "allocators/mmu/mmu.hpp"
@@ -88,23 +90,23 @@ class HostMmu {
         bool claimed = false;  ///< one page, filled by somebody else; `first` means nothing
     };
     using Extents = std::map<std::uint64_t, Extent>;  ///< by their first page
+    using Runs = std::vector<std::pair<std::uint64_t, Extent>>;
     using Lock = std::lock_guard<std::mutex>;
 
-    [[nodiscard]] bool map_extents(const Extents& wanted);
-    [[nodiscard]] bool reserve(const Extents& wanted);
+    [[nodiscard]] bool map_runs(const Runs& wanted);
+    [[nodiscard]] bool reserve(const Runs& wanted);
     [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent) const;
-    void undo(const Extents& wanted);
+    void undo(const Runs& wanted);
     /// Makes address space reserved again. false: the kernel refused.
     [[nodiscard]] bool clear(std::uint64_t page, std::uint64_t end);
-    void split(std::uint64_t page);
-    void drop_lazy(std::uint64_t page, std::uint64_t end);
+    /// Cuts an extent at a page inside; returns the right part.
+    Extents::iterator split(Extents::iterator found, std::uint64_t page);
+    void drop_lazy(Extents::iterator first, Extents::iterator last);
     /// The first extent that lies above `page` or contains it.
     [[nodiscard]] Extents::iterator first_behind(std::uint64_t page);
     [[nodiscard]] const Extent* find(VirtAddr at) const;
-    /// Reserved pieces between the extents around pages [page, end).
-    [[nodiscard]] std::uint64_t gaps_around(std::uint64_t page, std::uint64_t end) const;
     template <class Change>
-    void change_extents(std::uint64_t page, std::uint64_t end, Change&& change);
+    void change_extents(Extents::iterator first, Extents::iterator last, Change&& change);
     [[nodiscard]] bool is_mapped(VirtAddr at, std::size_t bytes) const;
 
     Arena& arena_;
