@@ -108,9 +108,6 @@ class VmallocModel {
             refused, stats.mappings, stats.mapping_limit);
     }
 
-    [[nodiscard]] Vmalloc<OwnedCpus, HostMmu>& vmalloc() { return vmalloc_; }
-    [[nodiscard]] const HostMmu& mmu() const { return mmu_; }
-
   private:
     [[nodiscard]] static VirtAddr address(const void* p) {
         return VirtAddr{reinterpret_cast<std::uintptr_t>(p)};

@@ -3,6 +3,7 @@
 #include "allocators/mmu/host_mmu.hpp"
 #include "allocators/mmu/soft_mmu.hpp"
 #include "allocators/vmalloc/vmalloc_impl.hpp"
+#include "allocators/vmalloc/vmalloc_look_impl.hpp"
 
 namespace kmemlab {
 

@@ -6,6 +6,7 @@
 
 #include "allocators/mmu/soft_mmu.hpp"
 #include "allocators/vmalloc/vmalloc_impl.hpp"
+#include "allocators/vmalloc/vmalloc_look_impl.hpp"
 #include "tests/support/page_sources.hpp"
 
 using namespace kmemlab;

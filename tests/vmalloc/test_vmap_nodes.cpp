@@ -144,6 +144,19 @@ TEST_CASE("a search that fails gets what all pools keep") {
     CHECK(f.violation() == "");
 }
 
+TEST_CASE("a block of vm_map_ram is found by the node of its begin, from any address in it") {
+    Fixture<> f;
+    VmapBlocks<OwnedCpus> blocks{f.space, f.cpus, window};
+    std::vector<VirtAddr> taken;
+    while (taken.size() * 64 < blocks.block_pages()) taken.push_back(*blocks.take(64, CpuId{2}));
+    CHECK(blocks.blocks() == 1);
+    for (const VirtAddr at : taken) CHECK(blocks.give(at, 64, CpuId{1}).has_value());
+    CHECK(blocks.blocks() == 0);
+    CHECK_FALSE(blocks.give(taken.back(), 64, CpuId{1}));
+    CHECK_FALSE(blocks.find_violation());
+    CHECK(f.violation() == "");
+}
+
 TEST_CASE("each law of nodes and pools is named when it is broken") {
     using Inside = VmapSpace<OwnedCpus>::Inside;
     Fixture<> f;
