@@ -21,7 +21,6 @@ DynamicMemory<Cpus>::DynamicMemory(Cpus& cpus, const StackConfig& config, PageSo
           std::calloc((mmu.window().end - mmu.window().begin) / layout_.align, sizeof(Slot)))},
       faults_{with_page_below(mmu.window()), this} {
     if (by_address_ == nullptr) throw UsageError::of("kstack: no memory for a table of the window");
-    for (CpuId c{0}; c.value() < cpus.count(); ++c) refill(c);
 }
 
 // ---- a stack's memory --------------------------------------------------------------------------------
@@ -96,8 +95,13 @@ bool DynamicMemory<Cpus>::populate(KernelStack& stack, CpuId cpu) {
 
 template <class Cpus>
 void DynamicMemory<Cpus>::drain(CpuId cpu) {
+    for (CpuId c{0}; c.value() < reserves_.count(); ++c) {
+        for (Reserve& reserve = reserves_[c]; reserve.count > 0;) {
+            source_.give(reserve.pages[--reserve.count], Order{0}, cpu);
+            held_.fetch_sub(1, std::memory_order_relaxed);
+        }
+    }
     space_.purge(cpu);
-    for (CpuId c{0}; c.value() < reserves_.count(); ++c) refill(c);
 }
 
 // ---- growth ------------------------------------------------------------------------------------------
@@ -121,11 +125,11 @@ void DynamicMemory<Cpus>::refill(CpuId cpu) {
 
 template <class Cpus>
 StackUse DynamicMemory<Cpus>::write(KernelStack& stack, std::size_t depth, CpuId cpu) {
+    refill(cpu);
     const VirtAddr top = stack.base + layout_.size;
     const auto fault = try_frames(mmu_, top, depth, cpu);
     // The handler has changed the stack and the reserve behind the compiler's back.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    refill(cpu);
     if (!fault) return {};
     return {*fault >= stack.base ? StackUse::Outcome::exhausted : StackUse::Outcome::overflow, *fault};
 }

@@ -7,7 +7,7 @@
 ///     access --> SIGSEGV --> handler: pages from the reserve of the task's CPU, down to the address --> goes
 ///     on
 ///                               no page left: refused; the access did not happen (StackUse::exhausted)
-///     CPU 0 reserve [ zeroed page | zeroed page | zeroed page ]     refilled when the task leaves the CPU
+///     CPU 0 reserve [ zeroed page | zeroed page | zeroed page ]     refilled when a task comes to the CPU
 ///
 /// The handler takes no lock and asks nobody for memory: pages come from the reserve, which belongs to the
 /// CPU that the task runs on, and address space was claimed beforehand (HostMmu::claim). It finds the stack
@@ -49,7 +49,6 @@ class DynamicMemory final : public FaultMender {
     [[nodiscard]] bool populate(KernelStack& stack, CpuId cpu);
     [[nodiscard]] StackUse write(KernelStack& stack, std::size_t depth, CpuId cpu);
     [[nodiscard]] std::optional<Pfn> frame_of(VirtAddr at) const;
-    /// Reserves stay, and are full afterwards if there is memory.
     void drain(CpuId cpu);
 
     [[nodiscard]] Arena& arena() const { return source_.arena(); }

@@ -99,7 +99,7 @@ class TaskStacks {
     }
     [[nodiscard]] bool cache(KernelStack& stack, CpuId cpu);
     void release(KernelStack& stack, CpuId cpu);
-    void report(MisuseKind kind, const KernelStack& stack, VirtAddr at, std::string text);
+    void report(MisuseKind kind, VirtAddr at, std::string text);
 
     [[nodiscard]] MaybeViolation find_misplaced() const;
     [[nodiscard]] MaybeViolation find_bad(const KernelStack& stack) const;

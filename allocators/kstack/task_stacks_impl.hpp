@@ -64,7 +64,7 @@ StackUse TaskStacks<Cpus, Memory>::use(KernelStack& stack, std::size_t depth, Cp
     if (found.outcome != StackUse::Outcome::overflow) return found;
     ++work.guard_hits;
     report(
-        MisuseKind::stack_overflow, stack, found.address,
+        MisuseKind::stack_overflow, found.address,
         fmt::format("BUG: TASK stack guard page was hit at {:#x} (stack is {:#x}..{:#x}): task {} on CPU "
                     "{} used {} bytes of {}\n",
                     found.address.value(), stack.base.value(), stack.base.value() + layout().size, stack.task,
@@ -78,7 +78,7 @@ bool TaskStacks<Cpus, Memory>::is_intact(const KernelStack& stack) {
     if (stack.task == no_task || lowest == nullptr || *lowest == stack_end_magic) return true;
     ++works_[stack.cpu].corrupted_ends;
     report(
-        MisuseKind::overwritten, stack, stack.base,
+        MisuseKind::overwritten, stack.base,
         fmt::format("corrupted stack end detected: task {} (stack is {:#x}..{:#x}, {} bytes used) has {:#x} "
                     "at its end, expected {:#x}\n",
                     stack.task, stack.base.value(), stack.base.value() + layout().size, used_bytes(stack),
@@ -87,17 +87,18 @@ bool TaskStacks<Cpus, Memory>::is_intact(const KernelStack& stack) {
 }
 
 template <class Cpus, class Memory>
-void TaskStacks<Cpus, Memory>::report(MisuseKind kind, const KernelStack&, VirtAddr at, std::string text) {
+void TaskStacks<Cpus, Memory>::report(MisuseKind kind, VirtAddr at, std::string text) {
     log_.report({kind, reinterpret_cast<void*>(at.value()), "kernel stack", std::move(text)});
 }
 
 template <class Cpus, class Memory>
 void TaskStacks<Cpus, Memory>::exit(KernelStack& stack, CpuId cpu) {
     if (!stack.accounted) {
-        return report(MisuseKind::double_free, stack, stack.base,
+        return report(MisuseKind::double_free, stack.base,
                       fmt::format("task {} exits a second time\n", stack.task));
     }
     Work& work = works_[cpu];
+    stack.cpu = cpu;
     static_cast<void>(is_intact(stack));
     if (config_.usage) {
         const std::size_t used = used_bytes(stack);

@@ -65,8 +65,8 @@ TEST_CASE("an empty reserve is an outcome: the access did not happen, everybody 
     CHECK(pages_of(m, stack) == 2);
     CHECK(m.stacks.stats().exhausted == 1);
     CHECK(m.misuses.empty());
-    // The reserve is full again when the task has left the CPU.
-    CHECK(m.stacks.memory().reserved_pages(cpu0) == 1);
+    // The reserve is full again when a task comes to the CPU.
+    CHECK(m.stacks.memory().reserved_pages(cpu0) == 0);
     CHECK(m.stacks.use(stack, 3 * page_size, cpu0) == StackUse{});
     CHECK(violation(m.stacks) == "");
 }
@@ -77,12 +77,14 @@ TEST_CASE("a task grows from the reserve of the CPU that it runs on") {
     DynamicMachine m{config};
     KernelStack& stack = *m.stacks.create(1, cpu0);
     stack.cpu = cpu1;
+    m.stacks.memory().refill(cpu1);
     CHECK(fault_of([&] { *reinterpret_cast<volatile char*>((stack.base + 2 * page_size).value()) = 1; }) ==
           std::nullopt);
     CHECK(m.stacks.memory().reserved_pages(cpu0) == 2);
     CHECK(m.stacks.memory().reserved_pages(cpu1) == 1);
-    CHECK(m.stacks.use(stack, 3 * page_size, cpu1) == StackUse{});
-    CHECK(m.stacks.memory().reserved_pages(cpu1) == 2);
+    CHECK(m.stacks.use(stack, 4 * page_size - 8, cpu1) == StackUse{});
+    CHECK(m.stacks.memory().reserved_pages(cpu0) == 2);
+    CHECK(m.stacks.memory().reserved_pages(cpu1) == 0);
 }
 
 TEST_CASE("with all memory gone stacks cannot grow, and say so") {
