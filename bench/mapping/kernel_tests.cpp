@@ -8,6 +8,9 @@
 //   fix_align_alloc_test          5 pages
 //   random_size_align_alloc_test  1..10 pages, aligned to 2^0..2^22
 //   align_shift_alloc_test        one page, aligned to 2^0..2^63, of which the last must fail
+//   pcpu_alloc_test               35,000 chunks of per-CPU areas (VM-60) taken, then given back: a unit is
+//   one;
+//                                 the kernel's test allocates in such chunks as well, which we do not model
 //   vm_map_ram_test               a page mapped and unmapped
 //
 // full_fit_alloc_test makes fls(CPUs) * 8192 holes, as the kernel does; the host holds fewer mappings, so
@@ -17,6 +20,7 @@
 #include <array>
 #include <bit>
 
+#include "allocators/vmalloc/congruent_areas.hpp"
 #include "bench/mapping/works.hpp"
 #include "bench/measure/recorded_draws.hpp"
 
@@ -196,6 +200,38 @@ class MapRam final : public KernelTest<M> {
     std::vector<Pfn> frames_;
 };
 
+/// Addresses alone: nothing is mapped there, so that it runs on no MMU.
+class PerCpuAreas {
+  public:
+    [[nodiscard]] static Contest::Units units() { return {.least = chunks, .most = chunks}; }
+    void run(std::size_t count) {
+        std::vector<VirtAddr> taken;
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto base = areas_.take(cpu0);
+            if (!base) throw UsageError("mapping: no addresses left for per-CPU areas");
+            taken.push_back(*base);
+        }
+        for (const VirtAddr base : taken) {
+            if (areas_.give(base, cpu0).value_or(false)) space_.purge(cpu0);
+        }
+    }
+    [[nodiscard]] std::string verify() {
+        run(2);
+        const auto broken = areas_.find_violation();
+        return broken ? broken->message() : "";
+    }
+
+    static constexpr std::size_t chunks = 35000;
+
+  private:
+    static constexpr std::uint64_t group_bytes = std::uint64_t{256} << 10;
+
+    OwnedCpus cpus_{1};
+    VmapSpace<OwnedCpus> space_{cpus_, lazy_max_pages(1), [](std::uint64_t, std::uint64_t, CpuId) {}};
+    CongruentAreas<OwnedCpus> areas_{
+        space_, cpus_, vmalloc_window(4), {{0, group_bytes}, {4 * group_bytes, group_bytes}}, page_size};
+};
+
 template <Mmu M>
 void add_tests(Contests& contests, const Setup& setup, const char* who) {
     const auto row = [&]<class Test>(const char* name, std::size_t pages, std::type_identity<Test>) {
@@ -219,7 +255,10 @@ void add_tests(Contests& contests, const Setup& setup, const char* who) {
 
 void add_kernel_tests(Contests& contests, const Setup& setup) {
     if (setup.host) add_tests<HostMmu>(contests, setup, "host");
-    if (setup.soft) add_tests<SoftMmu>(contests, setup, "soft");
+    if (!setup.soft) return;
+    add_tests<SoftMmu>(contests, setup, "soft");
+    add(contests, fmt::format("pcpu_alloc_test/{}/soft", PerCpuAreas::chunks),
+        [] { return std::make_unique<PerCpuAreas>(); });
 }
 
 }  // namespace kmemlab::mapping

@@ -22,13 +22,13 @@ struct Plateaus {
     double noise;
 
     [[nodiscard]] double reach(double cost) const { return cost * tolerance + noise; }
-    /// Whether `shortest` samples from `begin` on lie together.
+    /// Whether `shortest` samples from `begin` on lie together: closer than a ramp's would.
     [[nodiscard]] bool begins_at(std::size_t begin) const {
         if (begin + shortest > curve.size()) return false;
         const auto samples = curve.subspan(begin, shortest);
-        const double middle = level(samples);
-        return std::all_of(samples.begin(), samples.end(),
-                           [&](const Sample& s) { return std::abs(s.cost - middle) <= reach(middle); });
+        const auto [least, most] = std::minmax_element(
+            samples.begin(), samples.end(), [](const Sample& a, const Sample& b) { return a.cost < b.cost; });
+        return most->cost - least->cost <= reach(level(samples));
     }
     /// Behind the last sample of the plateau that begins there.
     [[nodiscard]] std::size_t end_of(std::size_t begin) const {

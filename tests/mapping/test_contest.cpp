@@ -1,0 +1,90 @@
+// The runner that rows are measured by.
+#include <catch2/catch.hpp>
+
+#include "allocators/base/check.hpp"
+#include "bench/measure/contest.hpp"
+
+using namespace kmemlab;
+
+namespace {
+
+/// Writes down what is asked of it.
+class Recorder final : public Contest {
+  public:
+    Recorder(std::string name, std::string& log, Units units)
+        : name_{std::move(name)}, log_{log}, units_{units} {}
+    [[nodiscard]] const std::string& name() const override { return name_; }
+    [[nodiscard]] Units units() override { return units_; }
+    void prepare(std::size_t count) override { prepared_ = count; }
+    void finish() override {
+        CHECK(prepared_ == 0);
+        log_ += name_.back();
+    }
+    void run(std::size_t count) override {
+        REQUIRE(count <= prepared_);
+        prepared_ -= count;
+    }
+    [[nodiscard]] std::string verify() override { return fault_; }
+    [[nodiscard]] Counts counts() override { return {{"seven", 7}}; }
+    void break_it() { fault_ = "broken"; }
+
+  private:
+    std::string name_;
+    std::string& log_;
+    Units units_;
+    std::size_t prepared_ = 0;
+    std::string fault_;
+};
+
+Recorder& add_recorder(Contests& contests, const std::string& name, std::string& log, Contest::Units units) {
+    auto one = std::make_unique<Recorder>(name, log, units);
+    Recorder& recorder = *one;
+    contests.push_back(std::move(one));
+    return recorder;
+}
+
+ContestOptions options(const std::string& filter) {
+    ContestOptions options;
+    options.repetitions = 3;
+    options.filter = filter;
+    options.milliseconds = 0.001;
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("rows take turns, each repetition beginning with another, and run what was prepared") {
+    Contests contests;
+    std::string log;
+    for (const char* name : {"w/1/a", "w/1/b", "w/1/c"}) add_recorder(contests, name, log, {5, 5});
+    const auto rows = measure(contests, options(""), "test");
+    CHECK(log == "abcbcacab");
+    REQUIRE(rows.size() == 3);
+    CHECK(rows[0].iterations == 5);
+    CHECK(rows[0].nanoseconds.size() == 3);
+    CHECK(rows[0].counts == Counts{{"seven", 7}});
+    CHECK(median_of(rows, "w/1/b"));
+    CHECK_FALSE(median_of(rows, "w/1/d"));
+    CHECK(benchmark_rows(rows).size() == 9);
+}
+
+TEST_CASE("a repetition stays within the units that a row allows") {
+    Contests contests;
+    std::string log;
+    add_recorder(contests, "w/1/a", log, {3, 40});
+    const std::size_t units = measure(contests, options(""), "test")[0].iterations;
+    CHECK(units >= 3);
+    CHECK(units <= 40);
+}
+
+TEST_CASE("a filter that finds nothing, or is none, is refused, and so is a row that does not work") {
+    Contests contests;
+    std::string log;
+    Recorder& row = add_recorder(contests, "w/1/a", log, {});
+    CHECK(names(contests, "a$", "test") == std::vector<std::string>{"w/1/a"});
+    CHECK_THROWS_WITH(measure(contests, options("b$"), "test"),
+                      "--filter: no row matches 'b$'; see test --list");
+    CHECK_THROWS_AS(measure(contests, options("("), "test"), UsageError);
+    row.break_it();
+    CHECK_THROWS_WITH(measure(contests, options(""), "test"), "w/1/a: broken");
+}
