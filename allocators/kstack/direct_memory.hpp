@@ -31,6 +31,7 @@ class DirectMemory {
         if (!first) return false;
         for (std::uint64_t i = 0; i < layout_.pages(); ++i) stack.frames[i] = *first + i;
         stack.base = VirtAddr{reinterpret_cast<std::uintptr_t>(arena().address(*first))};
+        stack.lowest_word = reinterpret_cast<std::uint64_t*>(stack.base.value());
         held_.fetch_add(layout_.size, std::memory_order_relaxed);
         return true;
     }

@@ -166,7 +166,9 @@ bool DynamicMemory<Cpus>::add_page(KernelStack& stack, Pfn frame) noexcept {
     if (!mmu_.fill(page_of(stack, page), frame)) return false;
     stack.frames[page] = frame;
     stack.first_mapped = page;
-    if (page == 0 && stack.task != no_task) *lowest_word(stack, arena()) = stack_end_magic;
+    if (page != 0) return true;
+    stack.lowest_word = reinterpret_cast<std::uint64_t*>(stack.base.value());
+    if (stack.task != no_task) *stack.lowest_word = stack_end_magic;
     return true;
 }
 

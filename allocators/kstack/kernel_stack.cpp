@@ -31,10 +31,6 @@ std::size_t used_depth(const KernelStack& stack, const Arena& arena, std::uint64
     return 0;
 }
 
-std::uint64_t* lowest_word(const KernelStack& stack, const Arena& arena) {
-    return stack.first_mapped == 0 ? words_of(stack, arena, 0) : nullptr;
-}
-
 void StackHistogram::add(std::size_t used_bytes) {
     std::size_t bucket = 0;
     while (bucket + 1 < buckets && used_bytes > bound(bucket)) ++bucket;

@@ -45,6 +45,7 @@ struct KernelStack {
 
     std::array<Pfn, most_stack_pages> frames{};  ///< of page i, if i >= first_mapped
     std::uint64_t first_mapped = 0;              ///< pages below have no frame (dynamic stacks)
+    std::uint64_t* lowest_word = nullptr;        ///< for the end magic; nullptr: its page is not there yet
     void* owner = nullptr;                       ///< what the memory's provider remembers
 
     KernelStack* next = nullptr;  ///< list of all stacks
@@ -54,8 +55,5 @@ struct KernelStack {
 /// Bytes of the stack that were ever used: all but the zeroes above the magic up to the first word that is
 /// not zero (CONFIG_DEBUG_STACK_USAGE, VM-74). Pages that were never mapped are unused.
 [[nodiscard]] std::size_t used_depth(const KernelStack& stack, const Arena& arena, std::uint64_t pages);
-
-/// The lowest word, if its page is mapped.
-[[nodiscard]] std::uint64_t* lowest_word(const KernelStack& stack, const Arena& arena);
 
 }  // namespace kmemlab

@@ -51,7 +51,7 @@ void TaskStacks<Cpus, Memory>::hand_out(KernelStack& stack, TaskId task, CpuId c
     stack.used = task == no_task;
     stack.references.store(1, std::memory_order_relaxed);
     if (task == no_task) return;
-    if (std::uint64_t* const lowest = lowest_word(stack, memory_.arena())) *lowest = stack_end_magic;
+    if (stack.lowest_word != nullptr) *stack.lowest_word = stack_end_magic;
 }
 
 template <class Cpus, class Memory>
@@ -74,7 +74,7 @@ StackUse TaskStacks<Cpus, Memory>::use(KernelStack& stack, std::size_t depth, Cp
 
 template <class Cpus, class Memory>
 bool TaskStacks<Cpus, Memory>::is_intact(const KernelStack& stack) {
-    const std::uint64_t* const lowest = lowest_word(stack, memory_.arena());
+    const std::uint64_t* const lowest = stack.lowest_word;
     if (stack.task == no_task || lowest == nullptr || *lowest == stack_end_magic) return true;
     ++works_[stack.cpu].corrupted_ends;
     report(
@@ -306,7 +306,7 @@ bool TaskStacks<Cpus, Memory>::is_zero(const KernelStack& stack) const {
     std::uint64_t overflows = 0;
     for_each_cpu([&](CpuId c) { overflows += works_[c].silent_overflows; });
     if (stack.used || overflows != 0) return true;
-    const std::uint64_t* const lowest = lowest_word(stack, memory_.arena());
+    const std::uint64_t* const lowest = stack.lowest_word;
     return used_bytes(stack) == 0 && (lowest == nullptr || *lowest == stack_end_magic);
 }
 

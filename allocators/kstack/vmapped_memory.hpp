@@ -93,6 +93,9 @@ class VmappedMemory {
         for (std::uint64_t i = 0; i < layout_.pages(); ++i) {
             stack.frames[i] = *vmalloc_.vmalloc_to_page(base->plus_pages(i));
         }
+        void* const lowest =
+            std::same_as<M, HostMmu> ? HostMmu::pointer(*base) : arena_.address(stack.frames[0]);
+        stack.lowest_word = static_cast<std::uint64_t*>(lowest);
         return true;
     }
     void clear(KernelStack& stack, CpuId cpu) { clear_bytes(mmu_, stack.base, layout_.size, cpu); }

@@ -56,7 +56,7 @@ TEMPLATE_TEST_CASE("K3: a stack that was handed out dirty is found", "", DirectM
 TEST_CASE("K3: a stack without its end magic is found") {
     VmappedMachine m;
     KernelStack& stack = *m.stacks.create(1, cpu0);
-    *lowest_word(stack, m.arena) = 0;
+    *stack.lowest_word = 0;
     CHECK(law(m.stacks) == "K3");
 }
 

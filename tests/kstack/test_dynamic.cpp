@@ -25,7 +25,7 @@ TEST_CASE("a dynamic stack begins with one page and grows by as many as its dept
     CHECK(m.stacks.use(stack, 4 * page_size - 8, cpu0) == StackUse{});
     CHECK(pages_of(m, stack) == 4);
     CHECK(m.stacks.stats().grown_pages == 3);
-    CHECK(*lowest_word(stack, m.arena) == stack_end_magic);
+    CHECK(*stack.lowest_word == stack_end_magic);
     CHECK(violation(m.stacks) == "");
 }
 

@@ -16,7 +16,7 @@ TEMPLATE_TEST_CASE("a new stack is aligned and all zero but for its end magic", 
     REQUIRE(stack != nullptr);
     CHECK(stack->base.value() % (16 << 10) == 0);
     CHECK(m.stacks.used_bytes(*stack) == 0);
-    const std::uint64_t* const lowest = lowest_word(*stack, m.arena);
+    const std::uint64_t* const lowest = stack->lowest_word;
     if (lowest != nullptr) CHECK(*lowest == 0x57AC6E9D);
     CHECK(m.stacks.find(stack->base) == stack);
     CHECK(m.stacks.find(stack->base + page_size) == nullptr);
