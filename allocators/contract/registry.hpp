@@ -11,6 +11,7 @@
 #include "allocators/contract/any_allocator.hpp"
 #include "allocators/contract/libc_malloc.hpp"
 #include "allocators/contract/models.hpp"
+#include "allocators/contract/stack_models.hpp"
 #include "allocators/contract/vmalloc_model.hpp"
 
 #ifdef KMEMLAB_OWN_MODELS
@@ -26,9 +27,10 @@ namespace kmemlab {
 template <Model... Ms, Model... More>
 ModelList<Ms..., More...> joined(ModelList<Ms...>, ModelList<More...>);
 
-using Models = decltype(joined(ModelList<SlubModel, SheavesModel, SlabModel, SlobModel, BuddyModel,
-                                         VmallocOfOneTree, VmallocOfNodes, LibcMalloc>{},
-                               OwnModels{}));
+using Models = decltype(joined(
+    ModelList<SlubModel, SheavesModel, SlabModel, SlobModel, BuddyModel, VmallocOfOneTree, VmallocOfNodes,
+              DirectStackModel, VmappedStackModel, UncachedStackModel, DynamicStackModel, LibcMalloc>{},
+    OwnModels{}));
 
 /// Calls visit.operator()<M>() for each model, in the order of the table.
 template <class Visit, Model... Ms>

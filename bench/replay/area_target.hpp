@@ -1,4 +1,4 @@
-/// AreaTarget: an allocator of mapped areas (vmalloc, kernel stacks) together with the areas that a replay
+/// AreaTarget: an allocator of mapped areas together with the areas that a replay
 /// has got from it; see object_target.hpp.
 ///
 /// An area of a trace has a guard page, which every allocator here adds itself: what is asked for is a page

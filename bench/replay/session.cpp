@@ -5,6 +5,7 @@
 #include "bench/replay/null_models.hpp"
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/page_target.hpp"
+#include "bench/replay/stack_target.hpp"
 #include "bench/replay/target_session.hpp"
 
 namespace kmemlab::replay {
@@ -19,7 +20,9 @@ constexpr Part part_of(const Capabilities& can) {
 template <class M>
 std::unique_ptr<Session> session_of(const typename M::Config& config, const Workload& work) {
     constexpr Part part = part_of(M::info.capabilities);
-    if constexpr (part == Part::areas || part == Part::stacks) {
+    if constexpr (part == Part::stacks) {
+        return std::make_unique<TargetSession<StackTarget<M>>>(config, work);
+    } else if constexpr (part == Part::areas) {
         return std::make_unique<TargetSession<AreaTarget<M>>>(config, work);
     } else if constexpr (part == Part::pages) {
         return std::make_unique<TargetSession<PageTarget<M>>>(config, work);
