@@ -7,8 +7,10 @@
 namespace kmemlab::experiments {
 
 [[nodiscard]] Outcome buddy_order3(const Options& options);
+[[nodiscard]] Outcome dynamic_kstack(const Options& options);
 [[nodiscard]] Outcome frame_sizes(const Options& options);
 [[nodiscard]] Outcome kmalloc_limits(const Options& options);
+[[nodiscard]] Outcome kstack_usage(const Options& options);
 [[nodiscard]] Outcome object_cache(const Options& options);
 [[nodiscard]] Outcome per_cpu(const Options& options);
 [[nodiscard]] Outcome stack_location(const Options& options);

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bench/experiments/experiment.hpp"
+#include "tests/support/shell.hpp"
 
 using namespace kmemlab::experiments;
 using Catch::StartsWith;
@@ -76,6 +77,33 @@ TEST_CASE("per-cpu: slots of their own count exactly, and slub's fast paths take
     CHECK(value(outcome, "cache lines of 256 slots") == "256");
     CHECK(value(outcome, "slub, 64 CPUs: allocations from the CPU's slab") == "6336");
     CHECK(value(outcome, "slub, 64 CPUs: locks of the node") == "0");
+}
+
+TEST_CASE("kstack-usage: the depths that are found at exit are the published histogram") {
+    const Outcome outcome = outcome_of("kstack-usage");
+    CHECK(value(outcome, "kstack_1k") == "3");
+    CHECK(value(outcome, "kstack_2k") == "188");
+    CHECK(value(outcome, "kstack_4k") == "11391");
+    CHECK(value(outcome, "kstack_8k") == "243");
+    CHECK(value(outcome, "kstack_16k") == "0");
+}
+
+TEST_CASE("dynamic-kstack: as many stacks as published save as much, and an empty reserve is told") {
+    const Outcome outcome = outcome_of("dynamic-kstack");
+    CHECK(value(outcome, "5786 stacks: mapped whole") == "92576 kB");
+    CHECK(value(outcome, "5786 stacks: dynamic") == "23616 kB");
+    CHECK(value(outcome, "2644 stacks: mapped whole") == "42304 kB");
+    CHECK(value(outcome, "faults of 1000 tasks that need a second page") == "1000");
+}
+
+TEST_CASE("depths of a file take the place of the published ones") {
+    const kmemlab::test::ScratchFolder folder;
+    const std::string deep = folder.with("depths", "kstack_16k 4\n");
+    const Outcome usage = run(find_experiment("kstack-usage"), {.file = deep});
+    CHECK(usage.as_expected());
+    CHECK(value(usage, "kstack_16k") == "4");
+    CHECK(value(run(find_experiment("dynamic-kstack"), {.file = deep}), "3182 stacks: saved here") ==
+          "12.5 %");
 }
 
 TEST_CASE("struct-page-overhead: 64 bytes a frame in Linux, 32 here") {
