@@ -17,6 +17,7 @@ struct MappingOptions {
     std::string mmu = "both";
     std::string tlb{mapping::default_tlb};
     std::vector<std::string> settings;
+    std::string depths;
     std::string json;
     bool list = false;
 };
@@ -26,6 +27,7 @@ mapping::Setup setup_of(const MappingOptions& options) {
     setup.host = options.mmu != "soft";
     setup.soft = options.mmu != "host";
     setup.tlb = known_tlb(options.tlb);
+    if (!options.depths.empty()) setup.depths = stacks::Depths::read(options.depths);
     std::vector<Setting> settings;
     for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
     const std::vector<Tunable> tunables = setup.machine.tunables();
@@ -92,6 +94,8 @@ Command add_mapping(CLI::App& program) {
         ->capture_default_str();
     app->add_option("--tlb", options->tlb, "The CPU whose TLB is played (docs/mmu.md)")
         ->capture_default_str();
+    app->add_option("--depths", options->depths,
+                    "How deep tasks go on their stacks: a file as `grep kstack /proc/vmstat` prints it");
     app->add_option("--set", options->settings,
                     "KEY=VALUE: a tunable of machine, zones, page lists or vmalloc; repeatable")
         ->allow_extra_args(false);

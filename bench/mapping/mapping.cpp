@@ -10,6 +10,7 @@ Contests all_contests(const Setup& setup) {
     add_faults(contests, setup);
     add_shootdown(contests, setup);
     add_areas(contests, setup);
+    add_stacks(contests, setup);
     return contests;
 }
 

@@ -31,6 +31,15 @@ void add_translation_bar(std::vector<Bar>& bars, const Rows& rows) {
     bars.push_back({fmt::format("{} in ns", slowest->name), median(slowest->cpu_nanoseconds), wanted_ns});
 }
 
+/// A cached stack costs its clearing and little more.
+void add_reuse_bar(std::vector<Bar>& bars, const Rows& rows) {
+    constexpr double wanted_ns = 50;
+    const auto reuse = median_of(rows, "stack-reuse/16384/vmap");
+    const auto clear = median_of(rows, "stack-reuse/16384/clear");
+    if (!reuse || !clear) return;
+    bars.push_back({"stack-reuse/16384: vmap less clear, in ns", *reuse - *clear, wanted_ns});
+}
+
 bool has_chase(const Rows& rows) {
     return std::any_of(rows.begin(), rows.end(), [](const ContestRow& row) {
         return row.name.starts_with("access/") && row.name.find("/soft-") == std::string::npos;
@@ -114,6 +123,7 @@ std::vector<Bar> bars(const Rows& rows) {
         add_bar(bars, rows, fmt::format("vmalloc/{}/host", size), fmt::format("vmalloc/{}/bare", size), 1.2);
     }
     add_translation_bar(bars, rows);
+    add_reuse_bar(bars, rows);
     return bars;
 }
 

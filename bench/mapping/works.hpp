@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "bench/mapping/machine.hpp"
+#include "bench/stacks/depths.hpp"
 
 namespace kmemlab::mapping {
 
@@ -22,6 +23,7 @@ struct Setup {
     bool host = true;
     bool soft = true;
     TlbGeometry tlb = known_tlb(default_tlb);
+    stacks::Depths depths;                        ///< of tasks on their kernel stacks
     std::vector<unsigned> cpus{1, 2, 4, 16, 64};  ///< simulated CPUs, where rows differ by their number
 };
 
@@ -79,5 +81,6 @@ void add_access(Contests& contests, const Setup& setup);
 void add_faults(Contests& contests, const Setup& setup);
 void add_shootdown(Contests& contests, const Setup& setup);
 void add_areas(Contests& contests, const Setup& setup);
+void add_stacks(Contests& contests, const Setup& setup);
 
 }  // namespace kmemlab::mapping
