@@ -103,14 +103,19 @@ class Machine {
             static_cast<void>(mmu_.touch(at, cpu0));
         }
     }
-    /// `count` frames that lie side by side, or that do not.
+    /// `count` frames that lie side by side (at most a block of max_order), or of which no two do.
     [[nodiscard]] std::vector<Pfn> frames(std::size_t count, bool side_by_side) {
+        const std::uint64_t stride = side_by_side ? 1 : 2;
+        const Order order = std::min(max_order, order_of(count * stride * page_size));
+        std::vector<Pfn> ascending;
+        while (ascending.size() < count) {
+            const std::optional<Pfn> block = buddy_.take(order, GFP_KERNEL, cpu0);
+            if (!block) throw UsageError::of("mapping: no blocks of memory left for {} pages", count);
+            for (std::uint64_t i = 0; i < order.pages(); i += stride) ascending.push_back(*block + i);
+        }
         std::vector<Pfn> result;
-        const auto stride = side_by_side ? 1U : 2U;
-        const std::optional<Pfn> first = buddy_.take(order_of(count * stride * page_size), GFP_KERNEL, cpu0);
-        if (!first) throw UsageError::of("mapping: no {} pages of memory in one block", count * stride);
-        for (const std::uint32_t i : positions(side_by_side ? Sequence::fifo : Sequence::random, count)) {
-            result.push_back(*first + std::uint64_t{i} * stride);
+        for (const auto i : positions(side_by_side ? Sequence::fifo : Sequence::random, count)) {
+            result.push_back(ascending[i]);
         }
         return result;
     }

@@ -58,7 +58,7 @@ TEST_CASE("names of rows are distinct, and those of an MMU that is not asked for
 
 TEST_CASE("a few of each kind of rows verify themselves") {
     const auto* filter =
-        "^(vmalloc|vmap|vm_map_ram|map-only|first-touch|populate|zeroing)/(4096|65536)/|"
+        "^(vmalloc|vmap|vm_map_ram|map-only|first-touch|populate|zeroing)/(4096|4194304)/|"
         "^shootdown/34/|^access/(16|181)/|_test/(1|5)/|^areas/1000/";
     const Contests contests = all_contests(small_setup());
     const auto wanted = names(contests, filter, "mapping");
