@@ -104,7 +104,7 @@ void uninstall(Catcher& all) {
 
 }  // namespace
 
-CaughtWindow::CaughtWindow(AddressRange window, FaultMender* mender) : slot_{0} {
+CaughtWindow::CaughtWindow(AddressRange window, FaultMender* mender) {
     Catcher& all = catcher();
     const std::lock_guard guard{all.lock};
     while (slot_ < most_windows && all.windows[slot_].end.load(std::memory_order_relaxed) != 0) ++slot_;

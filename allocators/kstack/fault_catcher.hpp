@@ -44,7 +44,7 @@ class CaughtWindow {
     CaughtWindow& operator=(const CaughtWindow&) = delete;
 
   private:
-    std::size_t slot_;
+    std::size_t slot_ = 0;
 };
 
 /// Where a thread goes back to when an access is refused; see fault_of().

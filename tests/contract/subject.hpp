@@ -50,8 +50,8 @@ template <Model M>
             }};
 }
 
-/// Calls check(subject) for each model as its own type, then erased. Kernel stacks have one size and a contract
-/// of their own (tests/kstack).
+/// Calls check(subject) for each model as its own type, then erased. Kernel stacks have one size and a
+/// contract of their own (tests/kstack).
 template <class Check>
 void for_each_subject(Check&& check) {
     for_each_model([&]<class M>() {
