@@ -53,7 +53,8 @@ std::vector<Sample> translation_cost(const std::vector<Sample>& curve, const std
 std::string name_of(const std::string& who, std::size_t number) {
     static constexpr std::array<std::string_view, 2> levels{"L1", "L2"};
     if (who == "lines") return fmt::format("L{} cache", number + 1);
-    return number < levels.size() ? fmt::format("{} TLB", levels[number]) : "page tables leave a cache";
+    if (number < levels.size()) return fmt::format("{} TLB", levels[number]);
+    return is_soft(who) ? "paging-structure caches" : "page tables leave a cache";
 }
 
 /// The translation cost of a kind, of host or soft.
