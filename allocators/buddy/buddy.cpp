@@ -43,6 +43,7 @@ template <class Cpus>
 Buddy<Cpus>::Buddy(Arena& arena, Cpus& cpus, const BuddyConfig& config, MisuseLog& misuse,
                    const std::vector<ZoneSpec>& zones)
     : pages_{&arena.page(arena.start())},
+      memory_{arena.address_at(0)},
       start_{arena.start()},
       arena_{arena},
       cpus_{cpus},
@@ -272,7 +273,7 @@ void Buddy<Cpus>::prepare_block(FrameIndex index, Order order, Gfp gfp) {
     if (!gfp.has(__GFP_COMP) || order == Order{0}) return;
     for (FrameIndex i = 0; i < order.pages(); ++i) pages_[index + i].head = index;
     PageState state = pages_[index].load_state();
-    state.compound = 1;
+    state.flags = PageState::compound;
     pages_[index].store_state(state);
 }
 
@@ -281,7 +282,8 @@ void Buddy<Cpus>::prepare_block(FrameIndex index, Order order, Gfp gfp) {
 template <class Cpus>
 void Buddy<Cpus>::give_slow(FrameIndex index, Order order, PageState state, CpuId cpu) {
     if (!state.in_use() || state.order != order.value()) return report_bad_free(index, order, state);
-    if (state.compound != 0) {
+    if (state.has(PageState::shared)) return drop_reference(index, state, cpu);
+    if (state.has(PageState::compound)) {
         for (FrameIndex i = 0; i < order.pages(); ++i) pages_[index + i].head = no_frame;
     }
     pages_[index].head = no_frame;
@@ -340,30 +342,33 @@ void Buddy<Cpus>::report_bad_free(FrameIndex index, Order order, PageState state
 }
 
 template <class Cpus>
-void Buddy<Cpus>::__free_pages(Page* page, Order order, CpuId cpu) {
-    const FrameIndex index = arena_.index(*page);
-    const PageState state = page->load_state();
-    if (!state.in_use() || state.order != order.value()) return report_bad_free(index, order, state);
-    if (page->word > 1) {
-        --page->word;
-        if (state.compound == 0) free_tails(index, order, cpu);
-        return;
-    }
-    give_frames(index, order, cpu);
+void Buddy<Cpus>::get_page(Page* page) {
+    ++page->word;
+    PageState state = page->load_state();
+    state.flags |= PageState::shared;
+    page->store_state(state);
+}
+
+/// One of several.
+template <class Cpus>
+void Buddy<Cpus>::drop_reference(FrameIndex index, PageState state, CpuId cpu) {
+    Page& page = pages_[index];
+    if (--page.word == 1) state.flags &= static_cast<std::uint8_t>(~PageState::shared);
+    page.store_state(state);
+    if (!state.has(PageState::compound)) free_tails(index, state, cpu);
 }
 
 /// Leaves the first page to whoever still refers to it and frees the rest (BUDDY-61).
 template <class Cpus>
-void Buddy<Cpus>::free_tails(FrameIndex index, Order order, CpuId cpu) {
-    const auto own_block = [&](FrameIndex first, Order o) {
-        arena_.page_at(first).store_state(
-            {PageKind::allocated, static_cast<std::uint8_t>(o.value()), MigrateType::unmovable, 0});
-    };
-    own_block(index, Order{0});
+void Buddy<Cpus>::free_tails(FrameIndex index, PageState state, CpuId cpu) {
+    Order order{state.order};
+    state.order = 0;
+    pages_[index].store_state(state);
     while (order > Order{0}) {
         --order;
         const FrameIndex half = index + static_cast<FrameIndex>(order.pages());
-        own_block(half, order);
+        pages_[half].store_state(
+            {PageKind::allocated, static_cast<std::uint8_t>(order.value()), MigrateType::unmovable, 0});
         give_frames(half, order, cpu);
     }
 }

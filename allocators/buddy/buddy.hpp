@@ -65,7 +65,8 @@ class Buddy {
     [[nodiscard]] Page* alloc_page(Gfp gfp, CpuId cpu) { return alloc_pages(gfp, Order{0}, cpu); }
     // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
     [[nodiscard]] void* __get_free_pages(Gfp gfp, Order order, CpuId cpu) {
-        return page_address(alloc_pages(gfp, order, cpu));
+        const FrameIndex index = take_frames(gfp, order, cpu);
+        return index == no_frame ? nullptr : memory_ + (std::size_t{index} << page_shift);
     }
     [[nodiscard]] void* get_zeroed_page(Gfp gfp, CpuId cpu) {
         return __get_free_pages(gfp | __GFP_ZERO, Order{0}, cpu);
@@ -74,17 +75,15 @@ class Buddy {
     [[nodiscard]] void* page_address(const Page* page) const {
         return page == nullptr ? nullptr : arena_.address_at(arena_.index(*page));
     }
-    [[nodiscard]] Page* virt_to_page(const void* address) const {
-        return &arena_.page_at(static_cast<FrameIndex>(arena_.offset_of(address) >> page_shift));
-    }
+    [[nodiscard]] Page* virt_to_page(const void* address) const { return pages_ + index_of(address); }
     /// Drops one reference; the last one frees the block. With a reference left, all of a non-compound block
     /// but its first page is freed at once (BUDDY-61).
     // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
-    void __free_pages(Page* page, Order order, CpuId cpu);
+    void __free_pages(Page* page, Order order, CpuId cpu) { give_frames(arena_.index(*page), order, cpu); }
     void free_pages(void* address, Order order, CpuId cpu) {
-        if (address != nullptr) __free_pages(virt_to_page(address), order, cpu);
+        if (address != nullptr) give_frames(index_of(address), order, cpu);
     }
-    void get_page(Page* page) { ++page->word; }
+    void get_page(Page* page);
     void put_page(Page* page, CpuId cpu);
 
     /// Fills the null entries of `pages` with order-0 pages as far as it can; the number of entries that are
@@ -169,16 +168,22 @@ class Buddy {
     void hand_out(FrameIndex index, Order order, Gfp gfp);
     void prepare_block(FrameIndex index, Order order, Gfp gfp);
 
+    [[nodiscard]] FrameIndex index_of(const void* address) const {
+        return static_cast<FrameIndex>(
+            static_cast<std::size_t>(static_cast<const std::byte*>(address) - memory_) >> page_shift);
+    }
     void give_frames(FrameIndex index, Order order, CpuId cpu);
     void give_slow(FrameIndex index, Order order, PageState state, CpuId cpu);
     void give_to_list(Zone<Cpus>& zone, FrameIndex index, Order order, CpuId cpu);
     void flush_single(Zone<Cpus>& zone, MigrateType type, CpuId cpu);
     void report_bad_free(FrameIndex index, Order order, PageState state);
-    void free_tails(FrameIndex index, Order order, CpuId cpu);
+    void drop_reference(FrameIndex index, PageState state, CpuId cpu);
+    void free_tails(FrameIndex index, PageState state, CpuId cpu);
     void count_allocation(CpuId cpu, Path path);
     void count_free(CpuId cpu, Path path);
 
-    Page* pages_;  ///< the arena's descriptors, from its first frame on
+    Page* pages_;        ///< the arena's descriptors, from its first frame on
+    std::byte* memory_;  ///< and its direct map
     Pfn start_;
     std::array<Target, 32> targets_{};                       ///< by the five lowest bits of gfp
     std::array<FramesOfZone, max_zones> frames_of_zones_{};  ///< populated ones, descending
@@ -208,7 +213,7 @@ inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
 
 /// The way that most single pages go: above the low mark of the preferred zone, from this CPU's list.
 template <class Cpus>
-inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
+[[gnu::always_inline]] inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
     if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) [[likely]] {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
@@ -236,9 +241,10 @@ inline void Buddy<Cpus>::hand_out(FrameIndex index, Order order, Gfp gfp) {
     }
 }
 
-/// Frees a block whose last reference is gone (BUDDY-60). Most are single pages, not compound, not slabs.
+/// Drops a reference to a block; the last one frees it (BUDDY-60). Most are the only one to a single page
+/// that is not a slab.
 template <class Cpus>
-inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
+[[gnu::always_inline]] inline void Buddy<Cpus>::give_frames(FrameIndex index, Order order, CpuId cpu) {
     Page& page = pages_[index];
     const PageState state = page.load_state();
     if (order != Order{0} || state != PageState{PageKind::allocated})

@@ -42,8 +42,12 @@ struct alignas(4) PageState {  // aligned, so that clang too makes its atomic on
     PageKind kind = PageKind::none;
     std::uint8_t order = 0;
     MigrateType type = MigrateType::unmovable;  ///< of the list it is or was on (BUDDY-20, 55)
-    std::uint8_t compound = 0;                  ///< 1: tails point to this head
+    std::uint8_t flags = 0;                     ///< of these two
 
+    static constexpr std::uint8_t compound = 1;  ///< tails point to this head
+    static constexpr std::uint8_t shared = 2;    ///< there is more than one reference
+
+    [[nodiscard]] constexpr bool has(std::uint8_t flag) const { return (flags & flag) != 0; }
     /// Somebody outside the page allocator holds the block.
     [[nodiscard]] constexpr bool in_use() const {
         return kind == PageKind::allocated || kind == PageKind::slab || kind == PageKind::large;
@@ -60,8 +64,8 @@ using FrameIndex = std::uint32_t;
 inline constexpr FrameIndex no_frame = ~FrameIndex{0};
 
 struct alignas(32) Page {
-    /// The owner's word. A slab's packed counters (atomic there); of a block of pages the references to it
-    /// (BUDDY-60, 61).
+    /// The owner's word. A slab's packed counters (atomic there); of a block of pages the number of
+    /// references to it (BUDDY-60, 61).
     std::uint64_t word = 0;
     void* owner = nullptr;       ///< cache of a slab; free for the owner otherwise
     FrameIndex next = no_frame;  ///< list links, meaningful only while on a list

@@ -85,19 +85,25 @@ class KmallocCall {
     std::size_t size_;
 };
 
-/// alloc_pages and free_pages of order 0, on CPU 0; the address of a frame is arithmetic, and so is its way
-/// back.
+/// __get_free_pages and free_pages of order 0, on CPU 0; of a page source without these, take and give, with
+/// the arithmetic from a frame to its address and back.
 template <PageSource M>
 class PageCall {
   public:
     explicit PageCall(M& model) : model_{&model} {}
     [[nodiscard]] void* take() const {
+        if constexpr (kernel_calls) return model_->buddy().__get_free_pages(GFP_KERNEL, Order{0}, CpuId{0});
         const std::optional<Pfn> pfn = model_->take(Order{0}, GFP_KERNEL, CpuId{0});
         return pfn ? model_->arena().address(*pfn) : nullptr;
     }
-    void put(void* p) const { model_->give(model_->arena().pfn(p), Order{0}, CpuId{0}); }
+    void put(void* p) const {
+        if constexpr (kernel_calls) return model_->buddy().free_pages(p, Order{0}, CpuId{0});
+        model_->give(model_->arena().pfn(p), Order{0}, CpuId{0});
+    }
 
   private:
+    static constexpr bool kernel_calls = requires(M & model) { model.buddy(); };
+
     M* model_;
 };
 
