@@ -37,8 +37,9 @@ Workloads workloads_for(const trace::Trace& trace, const std::vector<std::string
 std::uint64_t not_replayed(const trace::Trace& trace, const Workloads& works) {
     std::uint64_t replayed = 0;
     for (const auto& [part, work] : works) {
-        // Stacks are areas too.
-        if (part != Part::stacks || works.count(Part::areas) == 0) replayed += work.operations.size();
+        // What stacks are told from may be replayed for itself as well.
+        const bool twice = part == Part::stacks && works.count(static_cast<Part>(work.layer)) != 0;
+        if (!twice) replayed += work.operations.size();
     }
     return trace.operations.size() - replayed;
 }

@@ -1,5 +1,6 @@
 #include "bench/replay/workload.hpp"
 
+#include <algorithm>
 #include <optional>
 
 namespace kmemlab::replay {
@@ -7,10 +8,19 @@ namespace {
 
 using trace::Operation;
 
-Operation prepared(const Operation& op) {
-    if (op.kind() != trace::Kind::page_alloc) return op;
-    return {op.kind(), op.object(),   op.amount(), with_migrate_type(op.gfp(), op.migrate_type()),
-            op.cpu(),  op.call_site()};
+Operation prepared(const Operation& op, Part part) {
+    if (op.kind() == trace::Kind::page_alloc) {
+        return {op.kind(), op.object(),   op.amount(), with_migrate_type(op.gfp(), op.migrate_type()),
+                op.cpu(),  op.call_site()};
+    }
+    if (part != Part::stacks) return op;
+    return {trace::is_allocation(op.kind()) ? trace::Kind::vmap_alloc : trace::Kind::vmap_free,
+            op.object(),
+            stack_pages,
+            op.gfp(),
+            op.cpu(),
+            op.call_site(),
+            stack_align_order};
 }
 
 Operation end_of(const Operation& allocation) {
@@ -61,11 +71,29 @@ std::vector<Operation> leftovers_of(const std::vector<Operation>& operations, st
 /// Which operations belong to a part; to be asked about all of a trace, in order.
 class Membership {
   public:
-    Membership(Part part, std::uint32_t slots) : part_{part}, stacks_(part == Part::stacks ? slots : 0) {}
+    Membership(Part part, const trace::Trace& trace)
+        : part_{part},
+          layer_{part == Part::stacks ? trace::Layer::objects : static_cast<trace::Layer>(part)} {
+        if (part != Part::stacks) return;
+        const auto names_tasks = [](const trace::Cache& cache) { return cache.name == "task_struct"; };
+        const auto found = std::find_if(trace.caches.begin(), trace.caches.end(), names_tasks);
+        if (found != trace.caches.end()) {
+            tasks_ = static_cast<std::uint32_t>(found - trace.caches.begin());
+        } else {
+            layer_ = trace::Layer::areas;
+            stacks_.resize(trace.slots(layer_));
+        }
+    }
 
+    [[nodiscard]] trace::Layer layer() const { return layer_; }
     [[nodiscard]] bool operator()(const Operation& op) {
-        if (trace::layer_of(op.kind()) != layer_of(part_)) return false;
+        if (trace::layer_of(op.kind()) != layer_) return false;
         if (part_ != Part::stacks) return true;
+        if (tasks_) {
+            return (op.kind() == trace::Kind::kmem_cache_alloc ||
+                    op.kind() == trace::Kind::kmem_cache_free) &&
+                   op.cache() == *tasks_;
+        }
         if (op.kind() == trace::Kind::vmap_purge) return false;
         // A free does not tell how its area was aligned.
         if (trace::is_allocation(op.kind())) stacks_[op.object()] = is_stack(op);
@@ -74,13 +102,15 @@ class Membership {
 
   private:
     Part part_;
-    std::vector<bool> stacks_;  ///< of each slot: what was allocated last is a stack
+    trace::Layer layer_;
+    std::optional<std::uint32_t> tasks_;  ///< the cache of task_struct
+    std::vector<bool> stacks_;            ///< of each slot: what was allocated last is a stack
 };
 
 }  // namespace
 
 std::string_view to_string(Part part) {
-    return part == Part::stacks ? "stacks" : trace::to_string(layer_of(part));
+    return part == Part::stacks ? "stacks" : trace::to_string(static_cast<trace::Layer>(part));
 }
 
 std::string to_string(OperationKind kind) {
@@ -104,13 +134,14 @@ Gfp with_migrate_type(Gfp gfp, unsigned migrate_type) {
 Workload workload_of(const trace::Trace& trace, Part part) {
     Workload work;
     work.part = part;
-    work.slots = trace.slots(layer_of(part));
+    Membership belongs{part, trace};
+    work.layer = belongs.layer();
+    work.slots = trace.slots(work.layer);
     work.cpus = trace.cpus;
     if (part == Part::objects) work.caches = trace.caches;
-    Membership belongs{part, work.slots};
     for (std::size_t i = 0; i < trace.operations.size(); ++i) {
         if (!belongs(trace.operations[i])) continue;
-        work.operations.push_back(prepared(trace.operations[i]));
+        work.operations.push_back(prepared(trace.operations[i], part));
         work.times.push_back(trace.times[i]);
     }
     work.other_cpu = frees_elsewhere(work.operations, work.slots);

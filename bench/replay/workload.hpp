@@ -3,7 +3,8 @@
 ///
 ///  - Objects: kmalloc and kmem_cache events. Pages: page events, whose GFP flags are made to ask for the
 ///    migrate type that the kernel recorded (BUDDY-4: __GFP_MOVABLE is 1, __GFP_RECLAIMABLE 2, neither 0).
-///    Areas: all events of vmalloc. Stacks: those of areas that look like kernel stacks.
+///    Areas: all events of vmalloc. Stacks: a task's, from the allocation of its task_struct to the free; if
+///    no event names that cache, the areas that look like kernel stacks. Each is told as such an area.
 ///  - A free that runs on another CPU than the allocation that it ends is a kind of operation of its own.
 ///  - What is never freed in the recording is freed behind it (`leftovers`), so that each pass begins as the
 ///    one before it did.
@@ -23,12 +24,11 @@ enum class Part : std::uint8_t { objects, pages, areas, stacks };
 
 /// "objects", ...: the layer in results.
 [[nodiscard]] std::string_view to_string(Part part);
-[[nodiscard]] constexpr trace::Layer layer_of(Part part) {
-    return part == Part::stacks ? trace::Layer::areas : static_cast<trace::Layer>(part);
-}
-/// Whether an allocated area is a kernel stack of x86-64: four pages and a guard, aligned to 16 KiB (VM-71).
+/// A kernel stack of x86-64 as an area: four pages and a guard, aligned to 16 KiB (VM-71).
+inline constexpr std::uint32_t stack_pages = 5;
+inline constexpr std::uint8_t stack_align_order = 2;
 [[nodiscard]] constexpr bool is_stack(const trace::Operation& allocation) {
-    return allocation.pages() == 5 && allocation.align_order() == 2;
+    return allocation.pages() == stack_pages && allocation.align_order() == stack_align_order;
 }
 
 /// What latencies are told apart by.
@@ -43,6 +43,7 @@ struct OperationKind {
 
 struct Workload {
     Part part{};
+    trace::Layer layer{};  ///< of the trace, that the operations are from
     std::vector<trace::Operation> operations;
     std::vector<std::uint64_t> times;         ///< of each operation: nanoseconds since the first event
     std::vector<bool> other_cpu;              ///< of each operation: it frees on another CPU

@@ -37,8 +37,8 @@ class TraceBuilder {
     TraceBuilder& cache_alloc(std::uint32_t object, std::uint32_t cache, Gfp gfp = GFP_KERNEL) {
         return add(trace::Kind::kmem_cache_alloc, object, cache, gfp, 0);
     }
-    TraceBuilder& cache_free(std::uint32_t object, std::uint32_t cache) {
-        return add(trace::Kind::kmem_cache_free, object, cache, Gfp{}, 0);
+    TraceBuilder& cache_free(std::uint32_t object, std::uint32_t cache, unsigned cpu = 0) {
+        return add(trace::Kind::kmem_cache_free, object, cache, Gfp{}, cpu);
     }
     TraceBuilder& page_alloc(std::uint32_t object, unsigned order, unsigned migrate_type = 0,
                              Gfp gfp = GFP_KERNEL, unsigned cpu = 0) {

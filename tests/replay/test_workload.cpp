@@ -68,3 +68,18 @@ TEST_CASE("areas are all of vmalloc's events, stacks those of areas that look li
     CHECK(stacks.kind(1) == OperationKind{trace::Kind::vmap_free, true});
     CHECK(stacks.leftovers.empty());
 }
+
+TEST_CASE("where tasks are named, stacks are theirs, and what a kernel's cache of stacks hides is seen") {
+    TraceBuilder builder;
+    const std::uint32_t files = builder.cache("filp", 184);
+    const std::uint32_t tasks = builder.cache("task_struct", 5952);
+    builder.cache_alloc(0, files).cache_alloc(1, tasks).area_alloc(0, 5, 2);
+    builder.cache_free(1, tasks, 1).cache_alloc(1, tasks);
+    const Workload stacks = workload_of(builder.trace(), Part::stacks);
+    REQUIRE(stacks.operations.size() == 3);
+    CHECK(stacks.layer == trace::Layer::objects);
+    CHECK(std::all_of(stacks.operations.begin(), stacks.operations.end(), is_stack));
+    CHECK(stacks.kind(0) == OperationKind{trace::Kind::vmap_alloc, false});
+    CHECK(stacks.kind(1) == OperationKind{trace::Kind::vmap_free, true});
+    CHECK(stacks.leftovers.size() == 1);
+}
