@@ -57,14 +57,15 @@ class Buddy {
     }
     [[nodiscard]] Arena& arena() { return arena_; }
 
-    // The kernel's interface. Pages come with one reference; nullptr: no memory.
+    // The kernel's interface. Pages come with one reference; nullptr: no memory. By address no call is paid
+    // where a page is on its CPU's list, whatever else a caller contains.
     [[nodiscard]] Page* alloc_pages(Gfp gfp, Order order, CpuId cpu) {
         const FrameIndex index = take_frames(gfp, order, cpu);
         return index == no_frame ? nullptr : pages_ + index;
     }
     [[nodiscard]] Page* alloc_page(Gfp gfp, CpuId cpu) { return alloc_pages(gfp, Order{0}, cpu); }
     // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
-    [[nodiscard]] void* __get_free_pages(Gfp gfp, Order order, CpuId cpu) {
+    [[nodiscard, gnu::always_inline]] void* __get_free_pages(Gfp gfp, Order order, CpuId cpu) {
         const FrameIndex index = take_frames(gfp, order, cpu);
         return index == no_frame ? nullptr : memory_ + (std::size_t{index} << page_shift);
     }
@@ -80,7 +81,7 @@ class Buddy {
     /// but its first page is freed at once (BUDDY-61).
     // NOLINTNEXTLINE(bugprone-reserved-identifier): the kernel's name
     void __free_pages(Page* page, Order order, CpuId cpu) { give_frames(arena_.index(*page), order, cpu); }
-    void free_pages(void* address, Order order, CpuId cpu) {
+    [[gnu::always_inline]] void free_pages(void* address, Order order, CpuId cpu) {
         if (address != nullptr) give_frames(index_of(address), order, cpu);
     }
     void get_page(Page* page);

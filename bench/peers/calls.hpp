@@ -1,7 +1,7 @@
 /// How each kind of contestant is called, as its user calls it: a library's malloc by the pointer that the
-/// library exports, ours by its header, compiled into the loop. ThroughPointer puts an out-of-line function
-/// between for whoever asks what that costs. Every type here has take() -> void* (null: no memory) and
-/// put(void*).
+/// library exports, ours by its header, compiled into the loop (always: a compiler tires of it in a file this
+/// full). ThroughPointer puts an out-of-line function between for whoever asks what that costs. Every type
+/// here has take() -> void* (null: no memory) and put(void*).
 #pragma once
 
 #include <cstddef>
@@ -64,8 +64,10 @@ class CacheCall {
   public:
     using Cache = typename M::Cache;
     CacheCall(M& model, Cache& cache) : model_{&model}, cache_{&cache} {}
-    [[nodiscard]] void* take() const { return model_->kmem_cache_alloc(*cache_, GFP_KERNEL, CpuId{0}); }
-    void put(void* p) const { model_->kmem_cache_free(*cache_, p, CpuId{0}); }
+    [[nodiscard, gnu::always_inline]] void* take() const {
+        return model_->kmem_cache_alloc(*cache_, GFP_KERNEL, CpuId{0});
+    }
+    [[gnu::always_inline]] void put(void* p) const { model_->kmem_cache_free(*cache_, p, CpuId{0}); }
 
   private:
     M* model_;
@@ -77,8 +79,8 @@ template <Allocator M>
 class KmallocCall {
   public:
     KmallocCall(M& model, std::size_t size) : model_{&model}, size_{laundered(size)} {}
-    [[nodiscard]] void* take() const { return model_->allocate({.size = size_}); }
-    void put(void* p) const { model_->deallocate(p, CpuId{0}); }
+    [[nodiscard, gnu::always_inline]] void* take() const { return model_->allocate({.size = size_}); }
+    [[gnu::always_inline]] void put(void* p) const { model_->deallocate(p, CpuId{0}); }
 
   private:
     M* model_;
@@ -91,12 +93,12 @@ template <PageSource M>
 class PageCall {
   public:
     explicit PageCall(M& model) : model_{&model} {}
-    [[nodiscard]] void* take() const {
+    [[nodiscard, gnu::always_inline]] void* take() const {
         if constexpr (kernel_calls) return model_->buddy().__get_free_pages(GFP_KERNEL, Order{0}, CpuId{0});
         const std::optional<Pfn> pfn = model_->take(Order{0}, GFP_KERNEL, CpuId{0});
         return pfn ? model_->arena().address(*pfn) : nullptr;
     }
-    void put(void* p) const {
+    [[gnu::always_inline]] void put(void* p) const {
         if constexpr (kernel_calls) return model_->buddy().free_pages(p, Order{0}, CpuId{0});
         model_->give(model_->arena().pfn(p), Order{0}, CpuId{0});
     }
