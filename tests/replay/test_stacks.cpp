@@ -1,4 +1,4 @@
-// Those areas of a trace that are kernel stacks, replayed by every kind of them.
+// The kernel stacks of a trace, replayed by every kind of them.
 #include <catch2/catch.hpp>
 
 #include "bench/replay/replay.hpp"
@@ -9,21 +9,19 @@ using namespace kmemlab::replay;
 
 namespace {
 
-constexpr std::uint32_t stack_pages = 5;
-constexpr std::uint8_t stack_align = 2;
 constexpr std::uint32_t tasks = 30;
 
 /// Thirty tasks at once, then one after the other; beside them areas that are no stacks.
 trace::Trace forks() {
     TraceBuilder builder{"forks"};
     builder.area_alloc(tasks, 9, 0);
-    for (std::uint32_t i = 0; i < tasks; ++i) builder.area_alloc(i, stack_pages, stack_align);
+    for (std::uint32_t i = 0; i < tasks; ++i) builder.area_alloc(i, stack_pages, stack_align_order);
     for (std::uint32_t i = 0; i < tasks; ++i) builder.area_free(i, stack_pages, 0);
     for (std::uint32_t i = 0; i < tasks; ++i) {
-        builder.area_alloc(0, stack_pages, stack_align);
+        builder.area_alloc(0, stack_pages, stack_align_order);
         builder.area_free(0, stack_pages, 0);
     }
-    builder.area_alloc(1, stack_pages, stack_align);
+    builder.area_alloc(1, stack_pages, stack_align_order);
     return builder.trace();
 }
 
@@ -84,5 +82,24 @@ TEST_CASE("a snapshot tells of stacks what the kernel's files and slots say") {
         for (const Text& text : kind.observed.snapshots[0].texts) all += text.name + "\n" + text.content;
         CHECK_THAT(all, Catch::Contains("proc/meminfo\nKernelStack:          16 kB\n"));
         CHECK_THAT(all, Catch::Contains("kstack\ntasks 1, in slots "));
+    }
+}
+
+TEST_CASE("the slots of kernel stacks serve about as many forks as the recorded kernel's did") {
+    const trace::Trace forkstorm = trace::read_trace("bench/traces/forkstorm.trace.zst");
+    constexpr std::uint64_t forks = 401;
+    constexpr std::uint64_t areas_of_kernel = 365;  // recorded beside them
+    Options options;
+    options.allocators = {"kstack-vmap", "kstack-dynamic"};
+    options.repetitions = 0;
+    const Result result = replay::replay(forkstorm, options);
+    for (const AllocatorResult& kind : result.allocators) {
+        INFO(kind.name);
+        const PathCounts& made = kind.observed.allocations;
+        const std::uint64_t areas = made[static_cast<std::size_t>(Path::large)];
+        CHECK(kind.observed.violation.value_or("") == "");
+        CHECK(areas + made[static_cast<std::size_t>(Path::fast)] == forks);
+        CHECK(areas >= areas_of_kernel);
+        CHECK(areas <= areas_of_kernel + 10);
     }
 }
