@@ -32,6 +32,7 @@ mapping::Setup setup_of(const MappingOptions& options) {
     for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
     const std::vector<Tunable> tunables = setup.machine.tunables();
     std::vector<std::string> keys;
+    keys.reserve(tunables.size());
     for (const Tunable& tunable : tunables) keys.push_back(tunable.key);
     refuse_unknown(settings, keys);
     apply_settings(settings, tunables);

@@ -86,7 +86,9 @@ class StackWork {
     }
 
   protected:
-    // NOLINTNEXTLINE(cppcoreguidelines-non-private-member-variables-in-classes): of the works below
+    [[nodiscard]] Tasks<Model>& tasks() { return tasks_; }
+
+  private:
     Tasks<Model> tasks_;
 };
 
@@ -94,9 +96,9 @@ template <class Model>
 class Create : public StackWork<Model> {
   public:
     using StackWork<Model>::StackWork;
-    void prepare(std::size_t count) { this->tasks_.reserve(count); }
+    void prepare(std::size_t count) { this->tasks().reserve(count); }
     void run(std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i) this->tasks_.must_create();
+        for (std::size_t i = 0; i < count; ++i) this->tasks().must_create();
     }
 };
 
@@ -105,11 +107,11 @@ class Destroy : public StackWork<Model> {
   public:
     using StackWork<Model>::StackWork;
     void prepare(std::size_t count) {
-        while (this->tasks_.live().size() < count) this->tasks_.must_create();
+        while (this->tasks().live().size() < count) this->tasks().must_create();
     }
     void run(std::size_t count) {
-        for (std::size_t i = 0; i < count && !this->tasks_.live().empty(); ++i) this->tasks_.exit();
-        this->tasks_.stacks().drain(cpu0);
+        for (std::size_t i = 0; i < count && !this->tasks().live().empty(); ++i) this->tasks().exit();
+        this->tasks().stacks().drain(cpu0);
     }
 };
 
@@ -166,14 +168,14 @@ class Grow : public StackWork<DynamicStackModel> {
     using StackWork::StackWork;
     void prepare(std::size_t count) {
         next_ = 0;
-        while (tasks_.live().size() < count / growth + 1) tasks_.must_create();
+        while (tasks().live().size() < count / growth + 1) tasks().must_create();
     }
     void run(std::size_t count) {
-        const std::size_t depth = tasks_.stacks().layout().size - sizeof stack_end_magic;
-        for (std::size_t i = 0; i < count && next_ < tasks_.live().size(); i += growth) {
-            KernelStack& stack = *tasks_.live()[next_++];
-            if constexpr (how == Growth::populate) static_cast<void>(tasks_.stacks().populate(stack, cpu0));
-            static_cast<void>(tasks_.stacks().use(stack, depth, cpu0));
+        const std::size_t depth = tasks().stacks().layout().size - sizeof stack_end_magic;
+        for (std::size_t i = 0; i < count && next_ < tasks().live().size(); i += growth) {
+            KernelStack& stack = *tasks().live()[next_++];
+            if constexpr (how == Growth::populate) static_cast<void>(tasks().stacks().populate(stack, cpu0));
+            static_cast<void>(tasks().stacks().use(stack, depth, cpu0));
         }
     }
 

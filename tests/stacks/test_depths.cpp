@@ -28,7 +28,7 @@ TEST_CASE("the default deals out the published histogram, exactly and mixed") {
         std::uint64_t beyond_a_page_early = 0;
         for (std::uint64_t i = first; i < first + depths.tasks(); ++i) {
             const std::size_t depth = depths.of_task(i);
-            for (const std::size_t bound : {1024, 2048, 4096, 8192, 16384}) {
+            for (const std::size_t bound : {1024U, 2048U, 4096U, 8192U, 16384U}) {
                 if (depth > bound) continue;
                 ++tasks[bound];
                 break;
