@@ -6,8 +6,8 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from plots import style, units
 from plots.figures.benchmarks import time_axis
 
-CAPTION = ("A chase through one pointer a page, in random order. Left: nanoseconds of one step on this machine; lines is a chase through as many cache "
-           "lines that lie side by side, so that the distance to it is what translating costs. Right: what the played TLB counts for the same "
+CAPTION = ("A chase through one pointer a page, in random order. Above: nanoseconds of one step on this machine; lines is a chase through as many cache "
+           "lines that lie side by side, so that the distance to it is what translating costs. Below: what the played TLB counts for the same "
            "order of pages: lookups behind its first level and references to page tables in one step, the same in every run. Dotted uprights are the knees "
            "that were found: the last number of pages before a plateau is left; of the host's curves they are looked for after lines was "
            "subtracted. A first-level TLB of 64 entries has its knee at 64 pages of 4 KiB. If the curve of 2 MiB pages stays level to the "
@@ -50,8 +50,8 @@ def draw(data):
     """One panel for the host, one for the played TLB; `data` as `frame` gives it."""
     panels = [name for name in (HOST, SOFT) if name in set(data.panel)]
     labels = list(dict.fromkeys(data.label))
-    figure, axes = style.panels(1, len(panels), 4.2)
-    for name, axis in zip(panels, axes[0]):
+    figure, axes = style.panels(len(panels), 1, 4.2)
+    for name, axis in zip(panels, axes[:, 0]):
         rows = data[data.panel == name]
         looks = style.looks(list(dict.fromkeys(rows.label)))
         for label, line in rows.groupby("label", sort=False):
@@ -60,7 +60,7 @@ def draw(data):
         pages_axis(axis, rows["size"])
         axis.set_title(name)
         if name == HOST:
-            time_axis(axis, rows.value.min() / 1.3, rows.value.max() * 4)
+            time_axis(axis, rows.value.min() / 1.3, rows.value.max() * 30)
             axis.set_ylabel("time of a step (log)")
         else:
             axis.set_ylim(0, 1.5 * max(rows.value.max(), 1))
@@ -71,12 +71,15 @@ def draw(data):
 
 
 def mark_knees(axis, knees, looks):
-    """An upright at each knee, its name along it; names of one place follow each other downwards."""
+    """An upright at each knee, its name beside it, on the side that has more room; names follow each other downwards."""
     knees = knees.sort_values("size")
+    smallest, largest = axis.get_xlim()
     for number, (at, knee, label) in enumerate(zip(knees["size"], knees.knee, knees.label)):
         axis.axvline(at, color=looks[label]["color"], linestyle=style.DOTTED, linewidth=1)
-        axis.annotate(f"{knee}: {units.count_text(at)}", (at, 0.98 - 0.05 * number), xycoords=("data", "axes fraction"), xytext=(3, 0),
-                      textcoords="offset points", fontsize=8, color=looks[label]["color"], va="top")
+        left = at * at > smallest * largest
+        axis.annotate(f"{knee}: {units.count_text(at)}", (at, 0.98 - 0.05 * number), xycoords=("data", "axes fraction"),
+                      xytext=(-3 if left else 3, 0), textcoords="offset points", fontsize=8, color=looks[label]["color"],
+                      ha="right" if left else "left", va="top")
 
 
 def pages_axis(axis, sizes):
