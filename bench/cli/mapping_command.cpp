@@ -1,25 +1,19 @@
 #include <memory>
-#include <optional>
 
 #include "bench/cli/command.hpp"
-#include "bench/cli/output.hpp"
-#include "bench/cli/terminal.hpp"
+#include "bench/cli/contests.hpp"
 #include "bench/mapping/mapping.hpp"
-#include "bench/measure/cycle_counter.hpp"
-#include "bench/measure/result_file.hpp"
 
 namespace kmemlab::cli {
 namespace {
 
 struct MappingOptions {
     mapping::Setup setup;
-    ContestOptions measuring;
+    ContestsOptions contests;
     std::string mmu = "both";
     std::string tlb{mapping::default_tlb};
     std::vector<std::string> settings;
     std::string depths;
-    std::string json;
-    bool list = false;
 };
 
 mapping::Setup setup_of(const MappingOptions& options) {
@@ -39,27 +33,12 @@ mapping::Setup setup_of(const MappingOptions& options) {
     return setup;
 }
 
-int measure_mapping(MappingOptions options, const Invocation& invocation) {
+int measure_mapping(const MappingOptions& options, const Invocation& invocation) {
     const mapping::Setup setup = setup_of(options);
-    const Contests contests = mapping::all_contests(setup);
-    if (options.list) {
-        for (const auto& name : names(contests, options.measuring.filter, "mapping")) print(name + "\n");
-        return exit_good;
-    }
-    catch_interrupts();
-    std::optional<ResultFile> file;
-    if (!options.json.empty()) file.emplace(options.json);
-    pin_thread();
-    ProgressLine progress;
-    options.measuring.interrupted = interrupted;
-    options.measuring.progress = [&](std::size_t done, std::size_t total) {
-        progress.show("mapping", done, total);
-    };
-    const auto rows = measure(contests, options.measuring, "mapping");
-    progress.clear();
-    if (interrupted()) return exit_interrupted;
-    deliver(file, mapping::to_json(rows, setup, invocation.command).dump(1) + "\n", mapping::to_text(rows));
-    return exit_good;
+    return run_contests(
+        "mapping", mapping::all_contests(setup), options.contests,
+        [&](const Rows& rows) { return mapping::to_json(rows, setup, invocation.command); },
+        mapping::to_text);
 }
 
 constexpr const char* help_footer = R"(
@@ -74,18 +53,15 @@ Examples:
 
 Command add_mapping(CLI::App& program) {
     auto options = std::make_shared<MappingOptions>();
-    options->measuring.milliseconds = 10;
+    options->contests.measuring.milliseconds = 10;
     CLI::App* app = program.add_subcommand(
         "mapping", "What mapping memory and reaching it costs: vmalloc, TLB, faults, shootdowns");
     app->add_option("--mmu", options->mmu, "Whose rows: host (real mappings), soft (a model), or both")
         ->check(CLI::IsMember({"host", "soft", "both"}))
         ->capture_default_str();
-    app->add_option("--filter", options->measuring.filter,
-                    "Only rows WORK/SIZE/WHO that this regular expression finds");
-    app->add_option("--repetitions", options->measuring.repetitions, "Repetitions of each row")
-        ->check(CLI::Range(1U, 1000U))
-        ->capture_default_str();
-    app->add_option("--milliseconds", options->measuring.milliseconds, "That each repetition lasts at least")
+    add_contests_options(*app, options->contests, "WORK/SIZE/WHO");
+    app->add_option("--milliseconds", options->contests.measuring.milliseconds,
+                    "That each repetition lasts at least")
         ->check(CLI::Range(0.01, 10000.0))
         ->capture_default_str();
     app->add_option("--cpus", options->setup.cpus, "Numbers of simulated CPUs, where rows differ by them")
@@ -100,8 +76,6 @@ Command add_mapping(CLI::App& program) {
     app->add_option("--set", options->settings,
                     "KEY=VALUE: a tunable of machine, zones, page lists or vmalloc; repeatable")
         ->allow_extra_args(false);
-    app->add_option("--json", options->json, "Write the figures to this file (form of Google Benchmark)");
-    app->add_flag("--list", options->list, "Print the names of the rows and exit");
     app->footer(help_footer);
     return {app, [options](const Invocation& invocation) { return measure_mapping(*options, invocation); }};
 }

@@ -1,6 +1,7 @@
 /// The program under test, run as a user runs it.
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <string>
 
 #include "tests/support/shell.hpp"
@@ -14,6 +15,21 @@ using test::ScratchFolder;
 /// `arguments` are a shell's, and may redirect.
 [[nodiscard]] inline Outcome run_kmemlab(const std::string& arguments) {
     return test::run_shell(std::string{KMEMLAB_PROGRAM} + " " + arguments);
+}
+
+/// Status 2 and one line; what was printed before that is returned.
+inline std::string check_fails(const std::string& arguments, const std::string& because) {
+    CAPTURE(arguments);
+    const Outcome outcome = run_kmemlab(arguments);
+    CHECK(outcome.status == 2);
+    CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Catch::Contains(because));
+    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
+    return outcome.out;
+}
+
+/// And nothing is printed.
+inline void check_refused(const std::string& arguments, const std::string& because) {
+    CHECK(check_fails(arguments, because).empty());
 }
 
 /// A few events as ftrace prints them: objects and pages on two CPUs.

@@ -8,24 +8,6 @@
 using namespace kmemlab::cli_test;
 using Catch::Contains;
 
-namespace {
-
-/// Status 2 and one line; what was printed before that is returned.
-std::string check_fails(const std::string& arguments, const std::string& because) {
-    CAPTURE(arguments);
-    const Outcome outcome = run_kmemlab(arguments);
-    CHECK(outcome.status == 2);
-    CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(because));
-    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
-    return outcome.out;
-}
-
-void check_refused(const std::string& arguments, const std::string& because) {
-    CHECK(check_fails(arguments, because).empty());
-}
-
-}  // namespace
-
 TEST_CASE("a command line that cannot be understood is refused") {
     check_refused("", "expected a command");
     check_refused("--no-such-option", "--no-such-option");

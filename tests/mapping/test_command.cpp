@@ -9,19 +9,6 @@ using namespace kmemlab;
 using namespace kmemlab::cli_test;
 using Catch::Contains;
 
-namespace {
-
-void check_refused(const std::string& options, const std::string& because) {
-    CAPTURE(options);
-    const Outcome outcome = run_kmemlab("mapping " + options);
-    CHECK(outcome.status == 2);
-    CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(because));
-    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
-}
-
-}  // namespace
-
 TEST_CASE("mapping prints a table and its bars, and writes the same rows") {
     const ScratchFolder folder;
     const std::string file = folder.file("m.json");
@@ -59,12 +46,12 @@ TEST_CASE("the help of mapping suffices to use it, and --list names the rows") {
 }
 
 TEST_CASE("a mapping that cannot be measured is refused") {
-    check_refused("--filter '('", "no regular expression");
-    check_refused("--filter nothing-of-this-name", "no row matches");
-    check_refused("--mmu none", "--mmu");
-    check_refused("--tlb pentium", "pentium");
-    check_refused("--cpus 0", "--cpus");
-    check_refused("--set slub.max_order=1", "slub.max_order");
-    check_refused("--set vmalloc.lazy=2", "vmalloc.lazy");
-    check_refused("--repetitions 0", "--repetitions");
+    check_refused("mapping --filter '('", "no regular expression");
+    check_refused("mapping --filter nothing-of-this-name", "no row matches");
+    check_refused("mapping --mmu none", "--mmu");
+    check_refused("mapping --tlb pentium", "pentium");
+    check_refused("mapping --cpus 0", "--cpus");
+    check_refused("mapping --set slub.max_order=1", "slub.max_order");
+    check_refused("mapping --set vmalloc.lazy=2", "vmalloc.lazy");
+    check_refused("mapping --repetitions 0", "--repetitions");
 }

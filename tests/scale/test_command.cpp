@@ -9,19 +9,6 @@ using namespace kmemlab;
 using namespace kmemlab::cli_test;
 using Catch::Contains;
 
-namespace {
-
-void check_refused(const std::string& options, const std::string& because) {
-    CAPTURE(options);
-    const Outcome outcome = run_kmemlab("scale " + options);
-    CHECK(outcome.status == 2);
-    CHECK(outcome.out.empty());
-    CHECK_THAT(outcome.err, Catch::StartsWith("kmemlab: ") && Contains(because));
-    CHECK(outcome.err.find('\n') == outcome.err.size() - 1);
-}
-
-}  // namespace
-
 TEST_CASE("scale prints a table for each pattern and writes the same counts") {
     const ScratchFolder folder;
     const std::string file = folder.file("s.json");
@@ -45,19 +32,19 @@ TEST_CASE("the help of scale suffices to use it") {
 }
 
 TEST_CASE("a scale that cannot be is refused") {
-    check_refused("--allocator nobody", "no allocator 'nobody'");
-    check_refused("--allocator malloc", "malloc does not run on simulated CPUs; those that do: slub");
-    check_refused("--pattern random", "no pattern 'random'");
-    check_refused("--cpus 0", "--cpus");
-    check_refused("--cpus 2,257", "--cpus");
-    check_refused("--cpus many", "--cpus");
-    check_refused("--size 0", "--size");
-    check_refused("--operations 0", "--operations");
-    check_refused("--seed 0", "--seed");
-    check_refused("--set machine.cpus=4", "--cpus tells on how many");
-    check_refused("--set slub.nonsense=1", "slub.nonsense");
-    check_refused("--allocator slab --set slub.max_order=0", "slub.max_order");
-    check_refused("--cpus 1 --set machine.arena=12K", "3 pages");
-    check_refused("--no-such-option", "--no-such-option");
-    check_refused("--cpus 1 --operations 10 --json /no/such/folder/s.json", "No such file");
+    check_refused("scale --allocator nobody", "no allocator 'nobody'");
+    check_refused("scale --allocator malloc", "malloc does not run on simulated CPUs; those that do: slub");
+    check_refused("scale --pattern random", "no pattern 'random'");
+    check_refused("scale --cpus 0", "--cpus");
+    check_refused("scale --cpus 2,257", "--cpus");
+    check_refused("scale --cpus many", "--cpus");
+    check_refused("scale --size 0", "--size");
+    check_refused("scale --operations 0", "--operations");
+    check_refused("scale --seed 0", "--seed");
+    check_refused("scale --set machine.cpus=4", "--cpus tells on how many");
+    check_refused("scale --set slub.nonsense=1", "slub.nonsense");
+    check_refused("scale --allocator slab --set slub.max_order=0", "slub.max_order");
+    check_refused("scale --cpus 1 --set machine.arena=12K", "3 pages");
+    check_refused("scale --no-such-option", "--no-such-option");
+    check_refused("scale --cpus 1 --operations 10 --json /no/such/folder/s.json", "No such file");
 }

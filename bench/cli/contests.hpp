@@ -1,0 +1,31 @@
+/// Commands that measure contests (measure/contest.hpp): their common options and what they do with them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bench/measure/contest.hpp"
+
+namespace kmemlab::cli {
+
+struct ContestsOptions {
+    ContestOptions measuring;
+    std::string json;
+    bool list = false;
+};
+
+/// --json, --repetitions, --filter, --list; rows are named as `form` says, like "WORK/SIZE/WHO".
+void add_contests_options(CLI::App& app, ContestsOptions& options, std::string_view form);
+
+using Rows = std::vector<ContestRow>;
+
+/// Lists or measures the rows of `command` that the options choose, with progress on a terminal; writes and
+/// prints what `to_json` and `to_text` make of them. The exit status.
+[[nodiscard]] int run_contests(std::string_view command, const Contests& contests, ContestsOptions options,
+                               const std::function<Json(const Rows&)>& to_json,
+                               const std::function<std::string(const Rows&)>& to_text);
+
+}  // namespace kmemlab::cli
