@@ -1,9 +1,6 @@
 #include "allocators/mmu/host_mmu.hpp"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -11,17 +8,6 @@
 
 namespace kmemlab {
 namespace {
-
-/// Address space without memory; nullptr if there is none. With `at`, exactly there, over what is there.
-std::byte* reserve_space(std::byte* at, std::size_t bytes) {
-    constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    void* p = mmap(at, bytes, PROT_NONE, at == nullptr ? flags : flags | MAP_FIXED, -1, 0);
-    return p == MAP_FAILED ? nullptr : static_cast<std::byte*>(p);
-}
-
-std::byte* address_of(std::uint64_t page) {
-    return static_cast<std::byte*>(HostMmu::pointer(VirtAddr::of_page(page)));
-}
 
 /// The runs of adjacent frames, as extents from `page` on.
 template <class Runs>
@@ -60,21 +46,10 @@ std::uint64_t process_mappings() {
         std::count(std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}, '\n'));
 }
 
-HostMmu::HostMmu(Arena& arena, const HostMmuConfig& config) : arena_{arena}, populate_{config.populate} {
+HostMmu::HostMmu(Arena& arena, const HostMmuConfig& config)
+    : arena_{arena}, populate_{config.populate}, window_{config.window_bytes, config.way} {
     stats_.mapping_limit = limit_of(config);
-    const std::size_t unit = order_1g.bytes();
-    const std::size_t bytes = (std::max(config.window_bytes, std::size_t{1}) + unit - 1) / unit * unit;
-    std::byte* const space = reserve_space(nullptr, bytes + unit);
-    if (space == nullptr) throw UsageError::of("mmu: no {} bytes of address space", bytes);
-    reserved_ = {space, bytes + unit};
-    // Above the reservation's begin, so that the page below the window is nobody's.
-    const VirtAddr begin = VirtAddr{reinterpret_cast<std::uintptr_t>(space) + unit}.align_down(order_1g);
-    window_ = {begin, begin + bytes};
     stats_.mappings = 1;
-}
-
-HostMmu::~HostMmu() {
-    munmap(reserved_.data(), reserved_.size());
 }
 
 bool HostMmu::map(VirtAddr at, std::span<const Pfn> frames, CpuId) {
@@ -89,19 +64,19 @@ bool HostMmu::map_huge(VirtAddr at, Pfn first, Order order, CpuId) {
 
 bool HostMmu::map_runs(const Runs& wanted) {
     if (!reserve(wanted)) return false;
-    for (const auto& [page, extent] : wanted) {
-        if (map_extent(page, extent)) continue;
-        undo(wanted);
+    for (std::size_t mapped = 0; mapped < wanted.size(); ++mapped) {
+        if (map_extent(wanted[mapped].first, wanted[mapped].second)) continue;
+        undo(wanted, mapped);
         return false;
     }
     return true;
 }
 
-/// Enters the extents before they are mapped, so that no flush takes their place for reserved space.
+/// Enters the extents before they are mapped, so that no flush takes their place for free space.
 bool HostMmu::reserve(const Runs& wanted) {
     if (wanted.empty()) return true;
     const Lock guard{lock_};
-    // Each extent is a mapping, and the first may cut reserved space in two.
+    // Each extent is a mapping, and the first may cut kept space in two.
     if (stats_.mappings + wanted.size() + 1 > stats_.mapping_limit) {
         ++stats_.refused_for_limit;
         return false;
@@ -133,21 +108,21 @@ bool HostMmu::fill(VirtAddr at, Pfn frame) const {
 }
 
 bool HostMmu::map_extent(std::uint64_t page, const Extent& extent) const {
-    const int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | (populate_ ? MAP_POPULATE : 0);
-    const auto offset = static_cast<off_t>((extent.first - arena_.start()) << page_shift);
-    return mmap(address_of(page), extent.pages << page_shift, PROT_READ | PROT_WRITE, flags, arena_.memfd(),
-                offset) != MAP_FAILED;
+    return window_.map(VirtAddr::of_page(page),
+                       {.file = arena_.memfd(),
+                        .offset = static_cast<off_t>((extent.first - arena_.start()) << page_shift),
+                        .bytes = extent.pages << page_shift,
+                        .populate = populate_});
 }
 
-void HostMmu::undo(const Runs& wanted) {
+void HostMmu::undo(const Runs& wanted, std::size_t mapped) {
     const Lock guard{lock_};
     ++stats_.refused_by_kernel;
     const std::uint64_t begin = wanted.front().first;
-    const std::uint64_t end = wanted.back().first + wanted.back().second.pages;
     // Cannot be refused: no mapping is cut in two.
-    static_cast<void>(clear(begin, end));
+    if (mapped > 0) static_cast<void>(clear(begin, wanted[mapped].first));
     const auto first = extents_.lower_bound(begin);
-    const auto last = extents_.lower_bound(end);
+    const auto last = extents_.upper_bound(wanted.back().first);
     change_extents(first, last, [&] {
         extents_.erase(first, last);
         for (const auto& [page, extent] : wanted) {
@@ -159,7 +134,7 @@ void HostMmu::undo(const Runs& wanted) {
 
 bool HostMmu::clear(std::uint64_t page, std::uint64_t end) {
     ++stats_.unmap_calls;
-    return reserve_space(address_of(page), (end - page) << page_shift) != nullptr;
+    return window_.clear(VirtAddr::of_page(page), VirtAddr::of_page(end));
 }
 
 HostMmu::Extents::iterator HostMmu::first_behind(std::uint64_t page) {
@@ -204,7 +179,7 @@ void HostMmu::flush(VirtAddr begin, VirtAddr end, CpuId) {
             ++next;
             continue;
         }
-        // A run of lazy extents, with the reserved space between them.
+        // A run of lazy extents, with what is free between them.
         const auto first = next;
         while (next != extents_.end() && next->first < end.page() && next->second.lazy) ++next;
         drop_lazy(first, next);
@@ -220,25 +195,31 @@ void HostMmu::drop_lazy(Extents::iterator first, Extents::iterator last) {
     change_extents(first, last, [&] { extents_.erase(first, last); });
 }
 
+std::uint64_t HostMmu::mappings_of(std::uint64_t extents, std::uint64_t gaps) const {
+    constexpr std::uint64_t sentinel = 1;
+    return extents + (window_.way() == HostWindow::Way::hole ? sentinel : gaps);
+}
+
 /// Runs change(), which adds or removes extents in front of `last` from `first` on, and keeps the number of
-/// mappings: extents, and reserved pieces between them.
+/// mappings.
 template <class Change>
 void HostMmu::change_extents(Extents::iterator first, Extents::iterator last, Change&& change) {
     const bool is_lowest = first == extents_.begin();
     const auto before = is_lowest ? first : std::prev(first);
-    const auto mappings = [&] {
-        std::uint64_t covered = is_lowest ? window_.begin.page() : before->first + before->second.pages;
+    const auto count_gaps = [&] {
         std::uint64_t gaps = 0;
+        if (window_.way() == HostWindow::Way::hole) return gaps;  // which need no mapping
+        std::uint64_t covered = is_lowest ? window().begin.page() : before->first + before->second.pages;
         for (auto i = is_lowest ? extents_.begin() : std::next(before); i != last; ++i) {
             gaps += i->first > covered ? 1 : 0;
             covered = i->first + i->second.pages;
         }
-        const std::uint64_t behind = last == extents_.end() ? window_.end.page() : last->first;
-        return extents_.size() + gaps + (behind > covered ? 1 : 0);
+        const std::uint64_t behind = last == extents_.end() ? window().end.page() : last->first;
+        return gaps + (behind > covered ? 1 : 0);
     };
-    const std::uint64_t had = mappings();
+    const std::uint64_t had = mappings_of(extents_.size(), count_gaps());
     change();
-    stats_.mappings += mappings() - had;
+    stats_.mappings += mappings_of(extents_.size(), count_gaps()) - had;
 }
 
 const HostMmu::Extent* HostMmu::find(VirtAddr at) const {
@@ -292,13 +273,13 @@ MmuStats HostMmu::stats() const {
 
 MaybeViolation HostMmu::find_violation() const {
     const Lock guard{lock_};
-    std::uint64_t covered = window_.begin.page();
-    std::uint64_t mappings = 0;
+    std::uint64_t covered = window().begin.page();
+    std::uint64_t gaps = 0;
     std::uint64_t pages = 0;
     std::uint64_t huge = 0;
     for (const auto& [page, extent] : extents_) {
         const std::uint64_t end = page + extent.pages;
-        if (page < covered || extent.pages == 0 || end > window_.end.page()) {
+        if (page < covered || extent.pages == 0 || end > window().end.page()) {
             return violation("V5",
                              "an extent of {} pages at page {:#x} overlaps, is empty or leaves the window",
                              extent.pages, page);
@@ -310,13 +291,14 @@ MaybeViolation HostMmu::find_violation() const {
             return violation("V5", "an extent at page {:#x} maps frame {:#x}, outside of the arena", page,
                              extent.first.value());
         }
-        mappings += page > covered ? 2 : 1;
+        gaps += page > covered ? 1 : 0;
         covered = end;
         if (extent.lazy || extent.claimed) continue;
         pages += extent.pages;
         huge += extent.huge ? 1 : 0;
     }
-    mappings += covered < window_.end.page() ? 1 : 0;
+    gaps += covered < window().end.page() ? 1 : 0;
+    const std::uint64_t mappings = mappings_of(extents_.size(), gaps);
     if (mappings != stats_.mappings) {
         return violation("V4", "{} mappings, counted {}", stats_.mappings, mappings);
     }

@@ -1,18 +1,20 @@
-/// HostMmu: real mappings. A window of our own address space, reserved without memory, in which pieces of the
-/// arena's memfd appear; the translations, faults, TLB misses and shootdowns are those of the machine.
+/// HostMmu: real mappings. A window of our own address space (host_window.hpp) in which pieces of the arena's
+/// memfd appear; the translations, faults, TLB misses and shootdowns are those of the machine.
 ///
-///     window   [ reserved | extent | reserved | extent | extent |  ... ]     each a mapping of the process
+///     window   [        | extent |        | extent | extent |  ... ]     each extent a mapping of the
+///     process
 ///                           |                    |       lazy: unmapped for us, still mapped for the kernel
 ///                           below
 ///     memfd    [ frames ... ]                 [ frames ... ]
 ///
 /// map: one system call for each run of adjacent frames. unmap: no call; the extents become lazy and can
-/// still be read, as through a TLB that was not flushed. flush: one call makes a whole run of lazy extents
-/// reserved again, the reserved space between them included; the kernel below flushes the TLBs.
+/// still be read, as through a TLB that was not flushed. flush: one call clears a whole run of lazy extents,
+/// what lies free between them included; the kernel below flushes the TLBs.
 ///
 /// A process may have only so many mappings (vm.max_map_count). Those of the window are counted here, never
 /// too low, and a map that could pass the limit is refused before it is tried. The limit leaves room for the
-/// rest of the process: what it had when we began, and `spare_mappings` more.
+/// rest of the process: what it had when we began, and `spare_mappings` more. In a hole each extent is one,
+/// and the sentinel; in kept address space also each stretch between extents.
 ///
 /// claim and fill are for pages that a fault handler maps one by one: what needs the lock is done beforehand.
 ///
@@ -31,6 +33,7 @@
 #include <vector>
 
 #include "allocators/machine/arena.hpp"
+#include "allocators/mmu/host_window.hpp"
 #include "allocators/mmu/mmu.hpp"
 
 namespace kmemlab {
@@ -44,6 +47,7 @@ struct HostMmuConfig {
     bool populate = true;  ///< fill the page tables at once; otherwise each first use of a page is a fault
     /// Of mappings in the window; as many as the process may have without it: see spare_mappings.
     std::optional<std::uint64_t> mapping_limit{};
+    HostWindow::Way way = HostWindow::Way::hole;  ///< if it is to be had
 };
 
 class HostMmu {
@@ -52,7 +56,6 @@ class HostMmu {
 
     /// Throws UsageError if there is no address space, or no mapping left.
     explicit HostMmu(Arena& arena, const HostMmuConfig& config = {});
-    ~HostMmu();
     HostMmu(const HostMmu&) = delete;
     HostMmu& operator=(const HostMmu&) = delete;
 
@@ -66,7 +69,8 @@ class HostMmu {
     bool read(VirtAddr at, std::span<std::byte> into, CpuId cpu);
     bool write(VirtAddr at, std::span<const std::byte> from, CpuId cpu);
     bool touch(VirtAddr at, CpuId cpu);
-    [[nodiscard]] AddressRange window() const { return window_; }
+    [[nodiscard]] AddressRange window() const { return window_.range(); }
+    [[nodiscard]] HostWindow::Way way() const { return window_.way(); }
     [[nodiscard]] MmuStats stats() const;
     [[nodiscard]] MaybeViolation find_violation() const;
 
@@ -96,8 +100,9 @@ class HostMmu {
     [[nodiscard]] bool map_runs(const Runs& wanted);
     [[nodiscard]] bool reserve(const Runs& wanted);
     [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent) const;
-    void undo(const Runs& wanted);
-    /// Makes address space reserved again. false: the kernel refused.
+    /// Takes the runs back, of which `mapped` were mapped.
+    void undo(const Runs& wanted, std::size_t mapped);
+    /// Unmaps pages [page, end). false: the kernel refused.
     [[nodiscard]] bool clear(std::uint64_t page, std::uint64_t end);
     /// Cuts an extent at a page inside; returns the right part.
     Extents::iterator split(Extents::iterator found, std::uint64_t page);
@@ -105,14 +110,15 @@ class HostMmu {
     /// The first extent that lies above `page` or contains it.
     [[nodiscard]] Extents::iterator first_behind(std::uint64_t page);
     [[nodiscard]] const Extent* find(VirtAddr at) const;
+    /// Of the process, by the number of extents and of the stretches between them.
+    [[nodiscard]] std::uint64_t mappings_of(std::uint64_t extents, std::uint64_t gaps) const;
     template <class Change>
     void change_extents(Extents::iterator first, Extents::iterator last, Change&& change);
     [[nodiscard]] bool is_mapped(VirtAddr at, std::size_t bytes) const;
 
     Arena& arena_;
     bool populate_;
-    AddressRange window_;
-    std::span<std::byte> reserved_;  ///< what window_ was aligned in
+    HostWindow window_;
     mutable std::mutex lock_;
     Extents extents_;
     MmuStats stats_;

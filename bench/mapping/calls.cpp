@@ -163,64 +163,61 @@ class Blocks {
     Order order_;
 };
 
-/// Areas of `extents` mappings each, one behind the other with a page between them, in a window of reserved
-/// space; when as many pages wait as vmalloc lets wait, one call reserves the whole stretch again.
+/// Areas of `extents` mappings each, one behind the other with a page between them, in a window as the host's
+/// MMU has it; when as many pages wait as vmalloc lets wait, one call clears the whole stretch.
 class BareCalls {
   public:
     BareCalls(const Setup& setup, std::size_t size, std::size_t extents)
-        : arena_{size * 2}, extent_{size / extents}, extents_{extents}, stride_{size + page_size} {
-        const VmallocConfig& config = setup.machine.vmalloc;
-        const std::uint64_t lazy = config.lazy_max_pages > 0
-                                       ? config.lazy_max_pages
-                                       : lazy_max_pages(static_cast<unsigned>(setup.machine.machine.cpus));
-        batch_ = std::max<std::size_t>(1, (lazy << page_shift) / stride_);
-        window_ = reserve(nullptr, batch_ * stride_);
-    }
-    ~BareCalls() { munmap(window_, batch_ * stride_); }
-    BareCalls(const BareCalls&) = delete;
-    BareCalls& operator=(const BareCalls&) = delete;
+        : arena_{size * 2},
+          extent_{size / extents},
+          extents_{extents},
+          stride_{size + page_size},
+          batch_{std::max<std::size_t>(1, lazy_bytes(setup) / stride_)},
+          window_{batch_ * stride_},
+          begin_{window_.range().begin} {}
 
     void run(std::size_t count) {
         for (std::size_t done = 0; done < count; done += batch_) {
             const std::size_t areas = std::min(batch_, count - done);
-            for (std::size_t i = 0; i < areas; ++i) use(map(window_ + i * stride_));
-            reserve(window_, areas * stride_);
+            for (std::size_t i = 0; i < areas; ++i) use(map(begin_ + i * stride_));
+            clear(areas);
         }
     }
     [[nodiscard]] std::string verify() {
-        std::byte* const p = map(window_);
+        void* const p = map(begin_);
         std::memset(p, 1, extent_ * extents_);
         const bool good = *arena_.address(arena_.start()) == std::byte{1};
-        reserve(window_, stride_);
+        clear(1);
         return good ? "" : "the mapping does not show the arena";
     }
 
   private:
-    static std::byte* reserve(std::byte* at, std::size_t bytes) {
-        const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at == nullptr ? 0 : MAP_FIXED);
-        void* const p = mmap(at, bytes, PROT_NONE, flags, -1, 0);
-        if (p == MAP_FAILED) throw UsageError("mapping: no address space left");
-        return static_cast<std::byte*>(p);
+    [[nodiscard]] static std::size_t lazy_bytes(const Setup& setup) {
+        const std::uint64_t set = setup.machine.vmalloc.lazy_max_pages;
+        const auto cpus = static_cast<unsigned>(setup.machine.machine.cpus);
+        return (set > 0 ? set : lazy_max_pages(cpus)) << page_shift;
     }
-    [[nodiscard]] std::byte* map(std::byte* at) const {
-        constexpr int flags = MAP_SHARED | MAP_FIXED | MAP_NORESERVE | MAP_POPULATE;
+    [[nodiscard]] void* map(VirtAddr at) const {
         for (std::size_t i = 0; i < extents_; ++i) {
             // Every second extent of the file: no two adjacent mappings can be joined.
             const auto offset = static_cast<off_t>(extents_ == 1 ? 0 : 2 * i * extent_);
-            if (mmap(at + i * extent_, extent_, PROT_READ | PROT_WRITE, flags, arena_.memfd(), offset) ==
-                MAP_FAILED) {
+            if (!window_.map(at + i * extent_, {.file = arena_.memfd(), .offset = offset, .bytes = extent_}))
                 throw UsageError("mapping: the kernel refuses a mapping of the arena");
-            }
         }
-        return at;
+        return HostMmu::pointer(at);
+    }
+    void clear(std::size_t areas) const {
+        if (!window_.clear(begin_, begin_ + areas * stride_))
+            throw UsageError("mapping: the kernel refuses to unmap");
     }
 
     Arena arena_;
     std::size_t extent_;
     std::size_t extents_;
     std::size_t stride_;
-    std::size_t batch_ = 1;
-    std::byte* window_ = nullptr;
+    std::size_t batch_;
+    HostWindow window_;
+    VirtAddr begin_;
 };
 
 template <Mmu M>

@@ -1,8 +1,11 @@
 // Threads that own a CPU each, in one MMU: what each maps, it alone reads.
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -56,6 +59,23 @@ void run(M& mmu, const Arena& arena) {
 
 }  // namespace
 
+TEST_CASE("threads that make windows at once get places of their own") {
+    std::array<std::vector<std::unique_ptr<HostWindow>>, threads> made;
+    std::vector<std::thread> workers;
+    for (auto& mine : made) {
+        workers.emplace_back([&mine] {
+            for (int i = 0; i < 20; ++i) mine.push_back(std::make_unique<HostWindow>(order_1g.bytes()));
+        });
+    }
+    for (std::thread& worker : workers) worker.join();
+    std::vector<AddressRange> ranges;
+    for (const auto& mine : made) {
+        for (const auto& window : mine) ranges.push_back(window->range());
+    }
+    std::sort(ranges.begin(), ranges.end(), [](auto a, auto b) { return a.begin < b.begin; });
+    for (std::size_t i = 1; i < ranges.size(); ++i) CHECK(ranges[i - 1].end < ranges[i].begin);
+}
+
 TEST_CASE("threads share a page table and flush each other's TLBs") {
     Arena arena{std::size_t{4} << 20};
     SoftMmu mmu{arena, {.cpus = threads}};
@@ -66,7 +86,8 @@ TEST_CASE("threads share a page table and flush each other's TLBs") {
 
 TEST_CASE("threads share a window of real mappings") {
     Arena arena{std::size_t{4} << 20};
-    HostMmu mmu{arena, {.window_bytes = std::size_t{1} << 30}};
+    const auto way = GENERATE(HostWindow::Way::hole, HostWindow::Way::kept);
+    HostMmu mmu{arena, {.window_bytes = std::size_t{1} << 30, .way = way}};
     run(mmu, arena);
     CHECK(mmu.stats().mappings == 1);
 }
