@@ -9,15 +9,11 @@
 namespace kmemlab {
 namespace {
 
-/// The runs of adjacent frames, as extents from `page` on.
-template <class Runs>
-Runs runs_of(std::uint64_t page, std::span<const Pfn> frames) {
-    Runs runs;
-    for (std::size_t begin = 0, end = 0; begin < frames.size(); begin = end) {
-        for (end = begin + 1; end < frames.size() && frames[end] == frames[end - 1] + 1;) ++end;
-        runs.push_back({page + begin, {.pages = end - begin, .first = frames[begin]}});
-    }
-    return runs;
+/// Of the first frames, how many are adjacent.
+std::size_t adjacent(std::span<const Pfn> frames) {
+    std::size_t count = 1;
+    while (count < frames.size() && frames[count] == frames[count - 1] + 1) ++count;
+    return count;
 }
 
 std::uint64_t limit_of(const HostMmuConfig& config) {
@@ -53,16 +49,26 @@ HostMmu::HostMmu(Arena& arena, const HostMmuConfig& config)
 }
 
 bool HostMmu::map(VirtAddr at, std::span<const Pfn> frames, CpuId) {
-    return map_runs(runs_of<Runs>(at.page(), frames));
+    if (frames.empty()) return true;
+    std::size_t count = adjacent(frames);
+    const Run first{at.page(), {.pages = count, .first = frames[0]}};
+    if (count == frames.size()) return map_runs({&first, 1});
+    std::vector<Run> runs{first};
+    for (std::size_t begin = count; begin < frames.size(); begin += count) {
+        count = adjacent(frames.subspan(begin));
+        runs.push_back({at.page() + begin, {.pages = count, .first = frames[begin]}});
+    }
+    return map_runs(runs);
 }
 
 bool HostMmu::map_huge(VirtAddr at, Pfn first, Order order, CpuId) {
     KMEMLAB_DEBUG_CHECK((order == order_2m || order == order_1g) && at.is_aligned(order) &&
                         first.is_aligned(order));
-    return map_runs({{at.page(), Extent{.pages = order.pages(), .first = first, .huge = true}}});
+    const Run leaf{at.page(), {.pages = order.pages(), .first = first, .huge = true}};
+    return map_runs({&leaf, 1});
 }
 
-bool HostMmu::map_runs(const Runs& wanted) {
+bool HostMmu::map_runs(Runs wanted) {
     if (!reserve(wanted)) return false;
     for (std::size_t mapped = 0; mapped < wanted.size(); ++mapped) {
         if (map_extent(wanted[mapped].first, wanted[mapped].second)) continue;
@@ -73,15 +79,14 @@ bool HostMmu::map_runs(const Runs& wanted) {
 }
 
 /// Enters the extents before they are mapped, so that no flush takes their place for free space.
-bool HostMmu::reserve(const Runs& wanted) {
-    if (wanted.empty()) return true;
+bool HostMmu::reserve(Runs wanted) {
     const Lock guard{lock_};
     // Each extent is a mapping, and the first may cut kept space in two.
     if (stats_.mappings + wanted.size() + 1 > stats_.mapping_limit) {
         ++stats_.refused_for_limit;
         return false;
     }
-    const auto behind = extents_.lower_bound(wanted.front().first);
+    const auto behind = first_from(wanted.front().first);
     KMEMLAB_DEBUG_CHECK(behind == extents_.end() ||
                         behind->first >= wanted.back().first + wanted.back().second.pages);
     change_extents(behind, behind, [&] {
@@ -91,16 +96,17 @@ bool HostMmu::reserve(const Runs& wanted) {
             stats_.huge_leaves += extent.huge ? 1 : 0;
         }
     });
+    near_ = behind;
     if (!wanted.front().second.claimed) stats_.map_calls += wanted.size();
     return true;
 }
 
 bool HostMmu::claim(VirtAddr at, std::uint64_t pages) {
-    Runs wanted;
+    std::vector<Run> wanted;
     for (std::uint64_t i = 0; i < pages; ++i) {
-        wanted.push_back({at.page() + i, Extent{.pages = 1, .first = {}, .claimed = true}});
+        wanted.push_back({at.page() + i, {.pages = 1, .first = {}, .claimed = true}});
     }
-    return reserve(wanted);
+    return wanted.empty() || reserve(wanted);
 }
 
 bool HostMmu::fill(VirtAddr at, Pfn frame) const {
@@ -115,7 +121,7 @@ bool HostMmu::map_extent(std::uint64_t page, const Extent& extent) const {
                         .populate = populate_});
 }
 
-void HostMmu::undo(const Runs& wanted, std::size_t mapped) {
+void HostMmu::undo(Runs wanted, std::size_t mapped) {
     const Lock guard{lock_};
     ++stats_.refused_by_kernel;
     const std::uint64_t begin = wanted.front().first;
@@ -123,6 +129,7 @@ void HostMmu::undo(const Runs& wanted, std::size_t mapped) {
     if (mapped > 0) static_cast<void>(clear(begin, wanted[mapped].first));
     const auto first = extents_.lower_bound(begin);
     const auto last = extents_.upper_bound(wanted.back().first);
+    near_ = last;
     change_extents(first, last, [&] {
         extents_.erase(first, last);
         for (const auto& [page, extent] : wanted) {
@@ -137,8 +144,17 @@ bool HostMmu::clear(std::uint64_t page, std::uint64_t end) {
     return window_.clear(VirtAddr::of_page(page), VirtAddr::of_page(end));
 }
 
+HostMmu::Extents::iterator HostMmu::first_from(std::uint64_t page) {
+    auto next = near_;
+    // One step down, where what was mapped last begins.
+    if (next != extents_.begin() && std::prev(next)->first >= page) --next;
+    const bool found = (next == extents_.end() || next->first >= page) &&
+                       (next == extents_.begin() || std::prev(next)->first < page);
+    return found ? next : extents_.lower_bound(page);
+}
+
 HostMmu::Extents::iterator HostMmu::first_behind(std::uint64_t page) {
-    auto next = extents_.upper_bound(page);
+    const auto next = first_from(page);
     if (next == extents_.begin()) return next;
     const auto before = std::prev(next);
     return before->first + before->second.pages > page ? before : next;
@@ -192,6 +208,7 @@ void HostMmu::drop_lazy(Extents::iterator first, Extents::iterator last) {
         ++stats_.refused_by_kernel;  // They stay lazy, and the next flush tries again.
         return;
     }
+    near_ = last;
     change_extents(first, last, [&] { extents_.erase(first, last); });
 }
 

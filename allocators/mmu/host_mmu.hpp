@@ -94,19 +94,22 @@ class HostMmu {
         bool claimed = false;  ///< one page, filled by somebody else; `first` means nothing
     };
     using Extents = std::map<std::uint64_t, Extent>;  ///< by their first page
-    using Runs = std::vector<std::pair<std::uint64_t, Extent>>;
+    using Run = std::pair<std::uint64_t, Extent>;
+    using Runs = std::span<const Run>;  ///< side by side, ascending
     using Lock = std::lock_guard<std::mutex>;
 
-    [[nodiscard]] bool map_runs(const Runs& wanted);
-    [[nodiscard]] bool reserve(const Runs& wanted);
+    [[nodiscard]] bool map_runs(Runs wanted);
+    [[nodiscard]] bool reserve(Runs wanted);
     [[nodiscard]] bool map_extent(std::uint64_t page, const Extent& extent) const;
     /// Takes the runs back, of which `mapped` were mapped.
-    void undo(const Runs& wanted, std::size_t mapped);
+    void undo(Runs wanted, std::size_t mapped);
     /// Unmaps pages [page, end). false: the kernel refused.
     [[nodiscard]] bool clear(std::uint64_t page, std::uint64_t end);
     /// Cuts an extent at a page inside; returns the right part.
     Extents::iterator split(Extents::iterator found, std::uint64_t page);
     void drop_lazy(Extents::iterator first, Extents::iterator last);
+    /// The first extent that begins at `page` or above.
+    [[nodiscard]] Extents::iterator first_from(std::uint64_t page);
     /// The first extent that lies above `page` or contains it.
     [[nodiscard]] Extents::iterator first_behind(std::uint64_t page);
     [[nodiscard]] const Extent* find(VirtAddr at) const;
@@ -121,6 +124,7 @@ class HostMmu {
     HostWindow window_;
     mutable std::mutex lock_;
     Extents extents_;
+    Extents::iterator near_ = extents_.end();  ///< behind what was mapped last: most calls are about there
     MmuStats stats_;
 };
 static_assert(Mmu<HostMmu>);

@@ -122,6 +122,7 @@ class Vmalloc {
     /// An area for `bytes` and a guard, with its vm_struct; nullptr: no addresses.
     [[nodiscard]] VmStruct* make(Kind kind, std::size_t bytes, std::size_t align, CpuId cpu);
     [[nodiscard]] bool fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu);
+    [[nodiscard]] bool take_frames(VmStruct& vm, std::uint64_t pages, Gfp gfp, CpuId cpu);
     [[nodiscard]] bool map(const VmStruct& vm, CpuId cpu);
     [[nodiscard]] bool map_once(const VmStruct& vm, CpuId cpu);
     [[nodiscard]] std::optional<VirtAddr> map_frames(Kind kind, std::span<const Pfn> frames, CpuId cpu);

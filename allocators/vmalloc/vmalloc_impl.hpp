@@ -35,6 +35,15 @@ Vmalloc<Cpus, M>::~Vmalloc() {
     });
 }
 
+/// What was given back last is taken first, so that frames often come the other way round.
+inline void sort_ascending(std::vector<Pfn>& frames) {
+    if (std::is_sorted(frames.rbegin(), frames.rend())) {
+        std::reverse(frames.begin(), frames.end());
+    } else if (!std::is_sorted(frames.begin(), frames.end())) {
+        std::sort(frames.begin(), frames.end());
+    }
+}
+
 // ---- vmalloc (VM-50..53) -----------------------------------------------------------------------------
 
 template <class Cpus, Mmu M>
@@ -91,16 +100,22 @@ bool Vmalloc<Cpus, M>::fill(VmStruct& vm, std::size_t bytes, Gfp gfp, CpuId cpu)
         vm.table = try_range(table_bytes, page_size, gfp.without(__GFP_ZERO), false, cpu);
         if (vm.table == nullptr) return false;
     }
+    const bool all = take_frames(vm, pages, gfp, cpu);
+    works_[cpu].pages_taken += vm.frames.size();
+    nr_vmalloc_pages_.fetch_add(vm.frames.size(), std::memory_order_relaxed);
+    if constexpr (M::maps_by_runs) sort_ascending(vm.frames);
+    return all;
+}
+
+template <class Cpus, Mmu M>
+bool Vmalloc<Cpus, M>::take_frames(VmStruct& vm, std::uint64_t pages, Gfp gfp, CpuId cpu) {
     vm.frames.reserve(pages);
     const Order order = vm.huge ? order_2m : Order{0};
     while (vm.frames.size() < pages) {
         const std::optional<Pfn> first = source_.take(order, gfp | __GFP_NOWARN, cpu);
         if (!first) return false;
         for (std::uint64_t i = 0; i < order.pages(); ++i) vm.frames.push_back(*first + i);
-        works_[cpu].pages_taken += order.pages();
-        nr_vmalloc_pages_.fetch_add(order.pages(), std::memory_order_relaxed);
     }
-    if constexpr (M::maps_by_runs) std::sort(vm.frames.begin(), vm.frames.end());
     return true;
 }
 

@@ -59,6 +59,7 @@ VmapSpace<Cpus>::~VmapSpace() {
 
 template <class Cpus>
 typename VmapSpace<Cpus>::Node& VmapSpace<Cpus>::node_of(std::uint64_t address) const {
+    if (node_count_ == 1) return nodes_[0];  // without a division
     return nodes_[address / node_stripe % node_count_];
 }
 
