@@ -114,7 +114,7 @@ class FullFit final : public KernelTest<M> {
         const auto cpus = static_cast<unsigned>(this->setup().machine.machine.cpus);
         const std::size_t of_kernel = std::bit_width(cpus) * 8192UL;
         if (!Machine<M>::is_host) return of_kernel;
-        // A pair of areas and their guards are four mappings.
+        // A pair of areas and their guards are at most four mappings.
         return std::min<std::size_t>(of_kernel, this->machine().mmu().stats().mapping_limit / 16);
     }
 };
