@@ -106,6 +106,7 @@ class Slob {
     }
     void deallocate(void* p, CpuId cpu) { kfree(p, cpu); }
     [[nodiscard]] std::size_t usable_size(const void* p) const { return ksize(p); }
+    [[nodiscard]] const SlobConfig& config() const { return config_; }
     [[nodiscard]] AllocatorStats stats() const;
     [[nodiscard]] Path last_path(CpuId cpu) { return std::exchange(cpu_states_[cpu].path, Path::fast); }
     void drain(CpuId) {}

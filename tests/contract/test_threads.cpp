@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/contract/pattern.hpp"
+#include "fuzz/oracle/pattern.hpp"
 #include "tests/contract/subject.hpp"
 #include "tests/contract/user.hpp"
 

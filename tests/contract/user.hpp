@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "allocators/contract/model.hpp"
-#include "tests/contract/pattern.hpp"
+#include "fuzz/oracle/pattern.hpp"
 
 namespace kmemlab::test {
+
+using namespace oracle;
 
 /// A power of two that is aligned to itself for kernel models, and what was asked (G2).
 [[nodiscard]] inline std::size_t due_alignment(const Request& request, const Capabilities& capabilities) {

@@ -9,7 +9,7 @@
 #include <iterator>
 #include <map>
 
-namespace kmemlab::test {
+namespace kmemlab::oracle {
 
 /// Up to this size all of a block is written; of larger ones some words of each page, of huge ones the ends.
 inline constexpr std::size_t written_whole = std::size_t{64} << 10;
@@ -72,4 +72,4 @@ class Ranges {
     std::map<std::uintptr_t, std::uintptr_t> ends_;  ///< by their begins
 };
 
-}  // namespace kmemlab::test
+}  // namespace kmemlab::oracle

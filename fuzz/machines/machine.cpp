@@ -1,0 +1,108 @@
+#include "fuzz/machines/machine.hpp"
+
+#include <array>
+
+namespace kmemlab::fuzz {
+namespace {
+
+/// How deep strikes may strike.
+constexpr unsigned most_depth = 3;
+
+/// An operation passed more marked points than any needs (C4).
+struct Endless {};
+
+class Runner final : public Schedule {
+  public:
+    Runner(Machine& machine, const Program& program, const Observer& observer)
+        : machine_{machine}, program_{program}, observer_{observer} {
+        machine_.follow(this);
+    }
+
+    [[nodiscard]] MaybeFinding run() {
+        const auto& all = program_.operations;
+        const std::size_t interval = program_.setup.walk_interval();
+        while (next_ < all.size()) {
+            const std::size_t last = next_;
+            perform(next_++);
+            if (machine_.broken()) return finding(*machine_.broken(), last);
+            if (machine_.ended()) return {};
+            if (next_ / interval == last / interval && all[last].kind != OpKind::walk) continue;
+            if (auto found = machine_.find_violation()) return finding(*found, last);
+        }
+        if (auto found = machine_.find_violation()) return finding(*found, all.size());
+        machine_.follow(nullptr);
+        machine_.tear_down();
+        if (machine_.broken()) return finding(*machine_.broken(), all.size());
+        return {};
+    }
+    [[nodiscard]] std::size_t next() const { return next_; }
+
+    void at(Point point, CpuId running) override {
+        Frame& frame = frames_[depth_ - 1];
+        if (++frame.points > most_points) throw Endless{};
+        if (frame.points != frame.op->strike_at || depth_ == most_depth) return;
+        for (unsigned left = frame.op->strike_count; left > 0 && may_strike(point, running); --left) {
+            perform(next_++);
+        }
+    }
+
+  private:
+    struct Frame {
+        const Operation* op = nullptr;
+        std::uint64_t points = 0;
+    };
+
+    [[nodiscard]] static MaybeFinding finding(const Violation& violation, std::size_t operation) {
+        return Finding{std::string{violation.law}, violation.what, operation};
+    }
+    [[nodiscard]] unsigned cpu_of(const Operation& op) const { return op.cpu % program_.setup.cpu_count(); }
+
+    /// On other CPUs; where the CPU's own slot is open to it, by another task of the same CPU too.
+    [[nodiscard]] bool may_strike(Point point, CpuId running) const {
+        if (machine_.broken() || machine_.ended() || next_ >= program_.operations.size()) return false;
+        const Operation& op = program_.operations[next_];
+        const unsigned cpu = cpu_of(op);
+        const bool preempts = point == Point::commit && cpu == running.value() && busy_[cpu] == 1;
+        return info_of(op.kind).concurrent && (busy_[cpu] == 0 || preempts);
+    }
+    void perform(std::size_t index) {
+        const Operation& op = program_.operations[index];
+        if (observer_) observer_(machine_, index, depth_);
+        const unsigned cpu = cpu_of(op);
+        frames_[depth_++] = {&op, 0};
+        ++busy_[cpu];
+        machine_.perform(op);
+        --busy_[cpu];
+        --depth_;
+    }
+
+    Machine& machine_;
+    const Program& program_;
+    const Observer& observer_;
+    std::size_t next_ = 0;
+    unsigned depth_ = 0;
+    std::array<Frame, most_depth> frames_{};
+    std::array<unsigned, 4> busy_{};
+};
+
+}  // namespace
+
+MaybeFinding run(const MachineMaker& make, const Program& program, const Language& language,
+                 const Observer& observer) {
+    std::unique_ptr<Machine> machine;
+    try {
+        machine = make(program.setup, language);
+    } catch (const UsageError&) {
+        return {};  // a set-up that no machine has: too small for its zones, or settings that exclude others
+    }
+    Runner runner{*machine, program, observer};
+    try {
+        return runner.run();
+    } catch (const Endless&) {
+        static_cast<void>(machine.release());  // it stopped in the midst of an operation
+        return Finding{"C4", fmt::format("an operation passes more than {} marked points", most_points),
+                       runner.next() - 1};
+    }
+}
+
+}  // namespace kmemlab::fuzz

@@ -1,0 +1,68 @@
+/// Machine: what a program runs on. It performs operations on one allocator, keeps a model of what callers
+/// have (what lives where, whose, with what content), and judges each result by the laws.
+///
+/// run() drives it: operation by operation, with the schedule that strikes name, a walk of find_violation()
+/// every few operations, and in the end the teardown: everything is freed and drained, and all is as before.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allocators/base/check.hpp"
+#include "allocators/base/misuse.hpp"
+#include "allocators/machine/cpus.hpp"
+#include "fuzz/oracle/finding.hpp"
+#include "fuzz/program/program.hpp"
+
+namespace kmemlab::fuzz {
+
+class Machine {
+  public:
+    virtual ~Machine() = default;
+
+    /// Does it and judges it: break_law(). May be called again from a schedule in the midst of one.
+    virtual void perform(const Operation& op) = 0;
+    /// Every law of the allocator, and the content of everything live. Never in the midst of an operation.
+    [[nodiscard]] virtual MaybeViolation find_violation() = 0;
+    /// Frees and drains everything; then judges that all is as at the begin.
+    virtual void tear_down() = 0;
+    /// Who decides at marked points, for machines that have them.
+    virtual void follow(Schedule*) {}
+    /// The state of what an operation touches, for people.
+    [[nodiscard]] virtual std::string describe() const { return {}; }
+
+    [[nodiscard]] const MaybeViolation& broken() const { return broken_; }
+    /// A planted misuse was judged: nothing more may be asked of this machine.
+    [[nodiscard]] bool ended() const { return ended_; }
+
+  protected:
+    /// The first counts.
+    void break_law(Violation violation) {
+        if (!broken_) broken_ = std::move(violation);
+    }
+    template <class... Args>
+    void break_law(std::string_view law, fmt::format_string<Args...> format, Args&&... args) {
+        if (!broken_) broken_ = violation(law, format, std::forward<Args>(args)...);
+    }
+    void end() { ended_ = true; }
+
+  private:
+    MaybeViolation broken_;
+    bool ended_ = false;
+};
+
+using MachineMaker = std::function<std::unique_ptr<Machine>(const Setup&, const Language&)>;
+
+/// Told before each operation: index and how deep it strikes into others.
+using Observer = std::function<void(const Machine&, std::size_t index, unsigned depth)>;
+
+/// Marked points that one operation may pass before C4 is broken.
+inline constexpr std::uint64_t most_points = 200000;
+
+[[nodiscard]] MaybeFinding run(const MachineMaker& make, const Program& program, const Language& language,
+                               const Observer& observer = {});
+
+}  // namespace kmemlab::fuzz

@@ -1,0 +1,192 @@
+/// SLUB, SLUB with sheaves, SLAB and SLOB over buddy, in either context: kmalloc, caches, bulks, and what
+/// each has beside them, found by its members.
+///
+/// A null is judged (M1): it is due if the page source was told to fail, or the page allocator has no block
+/// left as large as a slab of such objects may be. Otherwise memory was there.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allocators/buddy/buddy.hpp"
+#include "allocators/contract/models.hpp"
+#include "fuzz/machines/live_memory.hpp"
+#include "fuzz/machines/machine.hpp"
+#include "fuzz/oracle/watched_pages.hpp"
+
+namespace kmemlab::fuzz {
+
+/// Caches with a constructor begin their objects with this, and their users leave it there (S8).
+struct Constructed {
+    static constexpr std::array<std::uint64_t, 2> mark{0x5eed5eed5eed5eed, 0xc0deda7ac0deda7a};
+    static void construct(void* object) { std::memcpy(object, mark.data(), sizeof mark); }
+    [[nodiscard]] static bool intact(const void* object) {
+        return std::memcmp(object, mark.data(), sizeof mark) == 0;
+    }
+};
+
+template <class Objects>
+class ObjectMachine final : public Machine {
+  public:
+    using Cpus = typename Objects::Context;
+    using Config = typename Objects::Config;
+    using Allocator = typename Objects::Allocator;
+    using Cache = typename Allocator::Cache;
+
+    ObjectMachine(const Setup& setup, const Language& language)
+        : ObjectMachine{setup, configure(setup, language)} {}
+
+    void follow(Schedule* schedule) override {
+        if constexpr (Cpus::preemptible) cpus_.follow(schedule);
+    }
+    void perform(const Operation& op) override;
+    [[nodiscard]] MaybeViolation find_violation() override;
+    void tear_down() override;
+    [[nodiscard]] std::string describe() const override;
+
+  private:
+    struct AllConfig {
+        BuddyConfig buddy;
+        Config objects;
+    };
+    struct Register {
+        Cache* cache = nullptr;
+        CacheDescription description;
+        std::uint64_t live = 0;
+    };
+    static constexpr std::uint8_t no_cache = cache_count;
+    struct Item {
+        std::vector<Object> objects;
+        std::uint8_t cache = no_cache;  ///< register, or kmalloc
+        [[nodiscard]] bool empty() const { return objects.empty(); }
+    };
+
+    [[nodiscard]] static AllConfig configure(const Setup& setup, const Language& language) {
+        AllConfig config;
+        config.buddy.layout = setup.zone_layout();
+        std::vector<Setting> settings;
+        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+        if (!settings.empty()) apply_settings(settings, all_tunables(config.buddy, config.objects));
+        return config;
+    }
+    ObjectMachine(const Setup& setup, const AllConfig& config)
+        : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+          cpus_{setup.cpu_count()},
+          buddy_{arena_, cpus_, config.buddy, log_},
+          pages_{buddy_},
+          objects_{pages_, cpus_, config.objects, log_},
+          free_at_begin_{buddy_.free_blocks()},
+          open_kmalloc_{Objects::debugs_kmalloc(config.objects)} {}
+
+    // --- Calls ---
+    void allocate(const Operation& op, std::size_t count);
+    void resize(const Operation& op);
+    void release(const Operation& op, std::size_t most, bool bulk);
+    void create(const Operation& op);
+    void destroy(const Operation& op);
+    void allocate_from_cache(const Operation& op, std::size_t count);
+    void misuse(const Operation& op);
+    template <class Call>
+    void expect_report(MisuseKind kind, Call&& call);
+
+    // --- Judgement ---
+    [[nodiscard]] static std::size_t size_of(const Operation& op) {
+        // The highest sizes stand for those at which arithmetic wraps (G6).
+        return op.size < 0xffff0000 ? op.size : ~std::size_t{0} - (0xffffffff - op.size);
+    }
+    /// So many objects at once that an operation does not take for ever.
+    [[nodiscard]] static std::size_t bounded(std::size_t count, std::size_t size) {
+        constexpr std::size_t most_bytes = std::size_t{128} << 10;
+        return std::min(count, 1 + most_bytes / std::max(size, std::size_t{1}));
+    }
+    [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
+    [[nodiscard]] bool open(std::uint8_t cache) const {
+        return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
+    }
+    void judge_null(std::uint64_t refused_before, std::size_t size, Gfp gfp, CpuId cpu);
+    [[nodiscard]] bool adopt(Item& item, void* p, std::size_t size, std::size_t align, Gfp gfp);
+    void check_new(const Object& object, const Item& item, std::size_t align, Gfp gfp);
+    [[nodiscard]] bool prepare_release(const Object& object, const Item& item);
+    void keep(Item item, std::size_t slot, CpuId cpu);
+    void free_all(Item& item, CpuId cpu, bool bulk);
+    void count(std::uint8_t cache, std::int64_t objects) {
+        if (cache != no_cache) registers_[cache].live += static_cast<std::uint64_t>(objects);
+    }
+    [[nodiscard]] Register* next_cache(const Operation& op);
+    void judge_reports();
+
+    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
+    std::vector<Misuse> reports_;
+    Arena arena_;
+    Cpus cpus_;
+    Buddy<Cpus> buddy_;
+    oracle::WatchedPages<Buddy<Cpus>> pages_;
+    Allocator objects_;
+    FreeBlocks free_at_begin_;
+    bool open_kmalloc_;
+    LiveMemory live_;
+    Slots<Item> slots_;
+    std::array<Register, cache_count> registers_{};
+    std::uint64_t caches_made_ = 0;
+    std::size_t looked_at_ = 0;
+};
+
+/// The four: what they are built from, which of their caches write to what callers have (`debugs`), and which
+/// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc).
+template <class Cpus>
+struct SlubObjects {
+    using Context = Cpus;
+    using Config = SlubConfig;
+    using Allocator = Slub<Cpus>;
+    [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
+    [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.debug.empty(); }
+    [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
+                                           std::size_t size) {
+        return (cache != nullptr ? *cache : a.kmalloc_cache(size, GFP_KERNEL)).geometry.flags;
+    }
+};
+template <class Cpus>
+struct SheafObjects {
+    using Context = Cpus;
+    using Config = SheavesConfig;
+    using Allocator = Sheaves<Cpus>;
+    [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
+    [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.slub.debug.empty(); }
+    [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
+                                           std::size_t size) {
+        return (cache != nullptr ? *cache : a.kmalloc_cache(size, GFP_KERNEL)).geometry.flags;
+    }
+};
+template <class Cpus>
+struct SlabObjects {
+    using Context = Cpus;
+    using Config = SlabConfig;
+    using Allocator = Slab<Cpus>;
+    [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
+    [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
+    [[nodiscard]] static CacheFlags checks(const Allocator&, const typename Allocator::Cache*, std::size_t) {
+        return CacheFlags::none;
+    }
+};
+template <class Cpus>
+struct SlobObjects {
+    using Context = Cpus;
+    using Config = SlobConfig;
+    using Allocator = Slob<Cpus>;
+    [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
+    [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
+    /// A ledger of ours finds every bad free (slob.track), and looks at no bytes.
+    [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache*,
+                                           std::size_t) {
+        return a.config().track ? CacheFlags::consistency_checks : CacheFlags::none;
+    }
+};
+
+}  // namespace kmemlab::fuzz
+
+#include "fuzz/machines/object_machine_impl.hpp"  // IWYU pragma: keep

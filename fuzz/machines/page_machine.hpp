@@ -1,0 +1,478 @@
+/// The page allocator, in either context: blocks of all orders, bulks, exact sizes, references, drains.
+///
+/// The model is a map of frames to owners. A block is judged by its frames (G1), alignment (B2), zone (B15),
+/// descriptor (B13) and content; a null by what the free lists still hold above the watermarks (M1), and a
+/// success by what it left of them (B9). What a CPU holds back of the counters (BUDDY-90) is allowed for.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allocators/buddy/buddy.hpp"
+#include "allocators/contract/models.hpp"
+#include "fuzz/machines/live_memory.hpp"
+#include "fuzz/machines/machine.hpp"
+
+namespace kmemlab::fuzz {
+
+template <class Cpus>
+class PageMachine final : public Machine {
+  public:
+    PageMachine(const Setup& setup, const Language& language)
+        : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+          cpus_{setup.cpu_count()},
+          buddy_{arena_, cpus_, configure(setup, language), log_},
+          free_at_begin_{buddy_.free_blocks()},
+          owned_(arena_.frames()) {}
+
+    void follow(Schedule* schedule) override {
+        if constexpr (Cpus::preemptible) cpus_.follow(schedule);
+    }
+    void perform(const Operation& op) override;
+    [[nodiscard]] MaybeViolation find_violation() override;
+    void tear_down() override;
+    [[nodiscard]] std::string describe() const override;
+
+  private:
+    struct Block {
+        Pfn first;
+        Order order;
+        bool compound = false;
+        std::uint32_t references = 1;
+        std::size_t exact = 0;  ///< bytes of alloc_pages_exact; 0: a block
+
+        [[nodiscard]] std::uint64_t frames() const {
+            return exact > 0 ? (exact + page_size - 1) >> page_shift : order.pages();
+        }
+    };
+    struct Item {
+        std::vector<Block> blocks;
+        [[nodiscard]] bool empty() const { return blocks.empty(); }
+    };
+    /// What is on the free lists of a zone, counted by walking the lists' lengths.
+    struct FreeInZone {
+        std::uint64_t pages = 0;
+        std::uint64_t for_all = 0;          ///< not of the HIGHATOMIC reserve
+        std::uint64_t largest_for_all = 0;  ///< pages of the largest such block
+    };
+    using FreeInZones = std::array<FreeInZone, max_zones>;
+
+    [[nodiscard]] static BuddyConfig configure(const Setup& setup, const Language& language) {
+        BuddyConfig config;
+        config.layout = setup.zone_layout();
+        std::vector<Setting> settings;
+        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+        if (!settings.empty()) apply_settings(settings, config.tunables());
+        return config;
+    }
+    [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
+    [[nodiscard]] static Order order_of_op(const Operation& op) { return Order{op.count % order_count}; }
+
+    void take_blocks(const Operation& op, std::size_t most);
+    void take_bulk(const Operation& op);
+    void take_exact(const Operation& op);
+    void release(Item& item, std::size_t most, CpuId cpu);
+    [[nodiscard]] bool give(Block& block, CpuId cpu);
+    void hold(Item& item);
+    void drop(Item& item, CpuId cpu);
+    void misuse(const Operation& op);
+
+    [[nodiscard]] bool adopt(const Block& block, Gfp gfp);
+    [[nodiscard]] bool disown(const Block& block, std::uint64_t skipped = 0);
+    void keep(Item item, std::size_t slot, CpuId cpu);
+    [[nodiscard]] FreeInZones free_in_zones() const;
+    [[nodiscard]] unsigned highest_zone(Gfp gfp) const;
+    [[nodiscard]] std::uint64_t slack(const Zone<Cpus>& zone) const {
+        return static_cast<std::uint64_t>(zone.counter_threshold()) * cpus_.count();
+    }
+    void judge_null(Order order, Gfp gfp);
+    void judge_marks(const FreeInZones& before, Order order, Gfp gfp);
+    [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
+    [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
+
+    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
+    std::vector<Misuse> reports_;
+    Arena arena_;
+    Cpus cpus_;
+    Buddy<Cpus> buddy_;
+    FreeBlocks free_at_begin_;
+    std::vector<bool> owned_;  ///< by frame of the arena
+    std::uint64_t owned_frames_ = 0;
+    Slots<Item> slots_;
+};
+
+template <class Cpus>
+void PageMachine<Cpus>::perform(const Operation& op) {
+    const CpuId cpu = cpu_of(op);
+    Item* const item = slots_.next_full(op.slot);
+    switch (op.kind) {
+        case OpKind::pages:
+            take_blocks(op, 1);
+            break;
+        case OpKind::pages_fill:
+            take_blocks(op, arena_.frames());
+            break;
+        case OpKind::pages_bulk:
+            take_bulk(op);
+            break;
+        case OpKind::pages_exact:
+            take_exact(op);
+            break;
+        case OpKind::release:
+            if (item != nullptr) release(*item, ~std::size_t{0}, cpu);
+            break;
+        case OpKind::release_some:
+            if (item != nullptr) release(*item, op.count, cpu);
+            break;
+        case OpKind::hold:
+            if (item != nullptr) hold(*item);
+            break;
+        case OpKind::drop:
+            if (item != nullptr) drop(*item, cpu);
+            break;
+        case OpKind::local_drain:
+            buddy_.drain_local_pages(cpu);
+            break;
+        case OpKind::unreserve:
+            buddy_.unreserve_highatomic_pageblocks(
+                op.count % 2 == 0 ? MigrateType::movable : MigrateType::unmovable, cpu);
+            break;
+        case OpKind::drain:
+            buddy_.drain(cpu);
+            break;
+        case OpKind::walk:
+            break;
+        default:
+            return misuse(op);
+    }
+    if (!reports_.empty())
+        break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
+                  reports_.back().report);
+}
+
+// --- Judgement ---
+
+template <class Cpus>
+auto PageMachine<Cpus>::free_in_zones() const -> FreeInZones {
+    FreeInZones all;
+    for (std::size_t z = 0; z < buddy_.zones().size(); ++z) {
+        for (Order order{0}; order <= max_order; ++order) {
+            const FreeArea& area = buddy_.zones()[z]->free_area(order);
+            std::uint64_t reserved = 0;
+            for (FrameIndex f = area.list(MigrateType::highatomic).head(); f != no_frame;
+                 f = arena_.page_at(f).next) {
+                ++reserved;
+            }
+            all[z].pages += area.blocks * order.pages();
+            all[z].for_all += (area.blocks - reserved) * order.pages();
+            if (area.blocks > reserved) all[z].largest_for_all = order.pages();
+        }
+    }
+    return all;
+}
+
+/// Position of the highest zone that a request may use (BUDDY-6). A zone that the machine does not have at
+/// all is NORMAL to it, or the last that there is.
+template <class Cpus>
+unsigned PageMachine<Cpus>::highest_zone(Gfp gfp) const {
+    const ZoneType wanted = gfp.has(__GFP_DMA)        ? ZoneType::dma
+                            : gfp.has(__GFP_DMA32)    ? ZoneType::dma32
+                            : !gfp.has(__GFP_HIGHMEM) ? ZoneType::normal
+                            : gfp.has(__GFP_MOVABLE)  ? ZoneType::movable
+                                                      : ZoneType::highmem;
+    const auto& zones = buddy_.zones();
+    for (const ZoneType type : {wanted, ZoneType::normal}) {
+        for (unsigned z = 0; z < zones.size(); ++z) {
+            if (zones[z]->type() == type) return z;
+        }
+    }
+    return static_cast<unsigned>(zones.size() - 1);
+}
+
+/// M1: null only if no allowed zone has a block of the order above its min mark and what it keeps for
+/// requests that cannot go elsewhere.
+template <class Cpus>
+void PageMachine<Cpus>::judge_null(Order order, Gfp gfp) {
+    if (gfp.has(__GFP_MEMALLOC)) return;
+    const unsigned highest = highest_zone(gfp);
+    const FreeInZones free = free_in_zones();
+    for (unsigned z = 0; z <= highest && z < buddy_.zones().size(); ++z) {
+        const Zone<Cpus>& zone = *buddy_.zones()[z];
+        if (!zone.populated() || zone.type() > ZoneType::movable) continue;
+        const ZoneSettings& s = zone.settings();
+        const std::uint64_t kept = gfp.has(__GFP_NOFAIL)
+                                       ? 0
+                                       : s.marks.min + zone.boost() + s.lowmem_reserve[highest] +
+                                             zone.reserved_highatomic() + slack(zone);
+        if (free[z].largest_for_all < order.pages() || free[z].for_all <= kept + order.pages()) continue;
+        return break_law(
+            gfp.has(__GFP_NOFAIL) ? "M3" : "M1",
+            "no block of order {} (gfp {:#x}), but {} has {} free pages, {} in one block, and keeps {}",
+            order.value(), gfp.bits(), to_string(zone.type()), free[z].for_all, free[z].largest_for_all,
+            kept);
+    }
+}
+
+/// B9, M5: an ordinary request leaves a zone's min mark alone.
+template <class Cpus>
+void PageMachine<Cpus>::judge_marks(const FreeInZones& before, Order order, Gfp gfp) {
+    if (gfp.has(__GFP_HIGH | __GFP_NOFAIL | __GFP_MEMALLOC | __GFP_ATOMIC)) return;
+    const unsigned highest = highest_zone(gfp);
+    const FreeInZones after = free_in_zones();
+    for (unsigned z = 0; z < buddy_.zones().size(); ++z) {
+        if (after[z].pages >= before[z].pages) continue;
+        const Zone<Cpus>& zone = *buddy_.zones()[z];
+        const ZoneSettings& s = zone.settings();
+        const std::uint64_t floor = s.marks.min + s.lowmem_reserve[highest];
+        // A CPU's list is filled by a batch once the test is passed.
+        const std::uint64_t allowance = slack(zone) + s.pcp_batch + order.pages();
+        if (after[z].pages + allowance >= floor) continue;
+        return break_law("B9",
+                         "an ordinary request of order {} left {} of {} free pages in {}, which keeps {}",
+                         order.value(), after[z].pages, before[z].pages, to_string(zone.type()), floor);
+    }
+}
+
+/// The caller's from now on; false: a law is broken.
+template <class Cpus>
+bool PageMachine<Cpus>::adopt(const Block& block, Gfp gfp) {
+    const Pfn last = block.first + (block.frames() - 1);
+    if (!arena_.contains(block.first) || !arena_.contains(last)) {
+        break_law("B3", "frames {:#x}..{:#x} are not in the arena", block.first.value(), last.value());
+        return false;
+    }
+    if (!block.first.is_aligned(block.order))
+        break_law("B2", "frame {:#x} is not aligned to order {}", block.first.value(), block.order.value());
+    const ZoneType highest = buddy_.zones()[highest_zone(gfp)]->type();
+    for (const auto& zone : buddy_.zones()) {
+        if (zone->contains(block.first) != zone->contains(last))
+            break_law("B3", "frames {:#x}..{:#x} lie across the border of {}", block.first.value(),
+                      last.value(), to_string(zone->type()));
+        if (zone->contains(block.first) && zone->type() > highest)
+            break_law("B15", "frame {:#x} of {} for gfp {:#x}", block.first.value(), to_string(zone->type()),
+                      gfp.bits());
+    }
+    const Page& page = arena_.page(block.first);
+    const PageState state = page.load_state();
+    const Order described = block.exact > 0 ? Order{0} : block.order;
+    if (state.kind != PageKind::allocated || state.order != described.value() || page.owner != nullptr)
+        break_law("B13", "frame {:#x} is not described as a fresh block of order {}", block.first.value(),
+                  described.value());
+    for (std::uint64_t i = 0; i < block.frames() && !broken(); ++i) {
+        const FrameIndex frame = arena_.index(block.first) + static_cast<FrameIndex>(i);
+        if (owned_[frame]) break_law("G1", "frame {:#x} is somebody's already", (block.first + i).value());
+        owned_[frame] = true;
+        if (block.compound && block.order > Order{0} &&
+            arena_.page_at(frame).head != arena_.index(block.first))
+            break_law("B13", "frame {:#x} does not name its head", (block.first + i).value());
+        const bool ends = i == 0 || i + 1 == block.frames();
+        if (gfp.has(__GFP_ZERO) && (ends || i % 16 == 0) &&
+            !oracle::is_zero(word_of(block.first + i), page_size))
+            break_law("G5", "frame {:#x} is not zero", (block.first + i).value());
+        if (!ends) continue;
+        const std::uint64_t mark = mark_of(block.first + i);
+        std::memcpy(word_of(block.first + i), &mark, sizeof mark);
+    }
+    owned_frames_ += block.frames();
+    return !broken();
+}
+
+/// No longer the caller's, from the frame number `skipped` on; false: its content was changed.
+template <class Cpus>
+bool PageMachine<Cpus>::disown(const Block& block, std::uint64_t skipped) {
+    for (std::uint64_t i = 0; i < block.frames(); ++i) {
+        const Pfn pfn = block.first + i;
+        if (i == 0 || i + 1 == block.frames()) {
+            const std::uint64_t mark = mark_of(pfn);
+            if (std::memcmp(word_of(pfn), &mark, sizeof mark) != 0)
+                break_law("G4", "frame {:#x} was changed by somebody else", pfn.value());
+        }
+        if (i >= skipped) owned_[arena_.index(pfn)] = false;
+    }
+    owned_frames_ -= block.frames() - skipped;
+    return !broken();
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::keep(Item item, std::size_t slot, CpuId cpu) {
+    if (item.empty() || broken()) return;
+    if (Item* const place = slots_.next_empty(slot)) {
+        *place = std::move(item);
+    } else {
+        release(item, ~std::size_t{0}, cpu);
+    }
+}
+
+// --- Taking ---
+
+template <class Cpus>
+void PageMachine<Cpus>::take_blocks(const Operation& op, std::size_t most) {
+    const Order order = order_of_op(op);
+    const Gfp gfp = gfp_of(op).gfp;
+    Item item;
+    while (item.blocks.size() < most && !broken()) {
+        const FreeInZones before = free_in_zones();
+        const auto pfn = buddy_.take(order, gfp, cpu_of(op));
+        if (!pfn) {
+            judge_null(order, gfp);
+            break;
+        }
+        const Block block{.first = *pfn, .order = order, .compound = gfp.has(__GFP_COMP)};
+        if (!adopt(block, gfp)) return;
+        item.blocks.push_back(block);
+        judge_marks(before, order, gfp);
+    }
+    keep(std::move(item), op.slot, cpu_of(op));
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::take_bulk(const Operation& op) {
+    const Gfp gfp = gfp_of(op).gfp;
+    std::vector<Page*> pages(op.count, nullptr);
+    const std::size_t got = buddy_.alloc_pages_bulk_array(gfp, pages, cpu_of(op));
+    if (got < pages.size()) judge_null(Order{0}, gfp);
+    if (got > pages.size()) return break_law("U9", "{} of {} pages", got, pages.size());
+    Item item;
+    for (std::size_t i = 0; i < pages.size() && !broken(); ++i) {
+        if ((pages[i] != nullptr) != (i < got))
+            return break_law("U9", "page {} of {} is not as counted", i, got);
+        if (pages[i] == nullptr) break;
+        const Block block{.first = arena_.pfn_at(arena_.index(*pages[i])), .order = Order{0}};
+        if (!adopt(block, gfp)) return;
+        item.blocks.push_back(block);
+    }
+    keep(std::move(item), op.slot, cpu_of(op));
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::take_exact(const Operation& op) {
+    const std::size_t bytes = 1 + op.size % (max_order.bytes() / 4);
+    const Gfp gfp = gfp_of(op).gfp.without(__GFP_COMP);
+    void* const p = buddy_.alloc_pages_exact(bytes, gfp, cpu_of(op));
+    if (p == nullptr) return judge_null(order_of(bytes), gfp);
+    const Block block{.first = arena_.pfn(p), .order = order_of(bytes), .exact = bytes};
+    if (!adopt(block, gfp)) return;
+    keep(Item{{block}}, op.slot, cpu_of(op));
+}
+
+// --- Giving ---
+
+/// True: the block is gone. One with further references loses one; of one that is not compound all but the
+/// first page is free then (BUDDY-61).
+template <class Cpus>
+bool PageMachine<Cpus>::give(Block& block, CpuId cpu) {
+    if (block.exact > 0) {
+        if (disown(block)) buddy_.free_pages_exact(arena_.address(block.first), block.exact, cpu);
+        return true;
+    }
+    const bool last = block.references == 1;
+    if (last || (!block.compound && block.order > Order{0})) {
+        if (!disown(block, last ? 0 : 1)) return true;
+    }
+    buddy_.give(block.first, block.order, cpu);
+    if (last) return true;
+    --block.references;
+    if (!block.compound) block.order = Order{0};
+    return false;
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::release(Item& item, std::size_t most, CpuId cpu) {
+    // Out of the slot first: who strikes may not see it.
+    std::vector<Block> blocks = std::exchange(item.blocks, {});
+    std::vector<Block> kept;
+    for (std::size_t i = 0; i < blocks.size() && !broken(); ++i) {
+        if (i >= most || !give(blocks[i], cpu)) kept.push_back(blocks[i]);
+    }
+    if (item.blocks.empty()) {
+        item.blocks = std::move(kept);
+    } else {
+        for (Block& block : kept) item.blocks.push_back(block);
+    }
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::hold(Item& item) {
+    Block& block = item.blocks[0];
+    if (block.exact > 0 || block.references > 3) return;
+    buddy_.get_page(&arena_.page(block.first));
+    ++block.references;
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::drop(Item& item, CpuId cpu) {
+    Block& block = item.blocks[0];
+    // The head of a block that is not compound is a page of its own to put_page.
+    if (block.exact > 0 || (!block.compound && block.order > Order{0})) return;
+    const Block dropped = block;
+    if (--block.references == 0) {
+        item.blocks.erase(item.blocks.begin());
+        if (!disown(dropped)) return;
+    }
+    buddy_.put_page(&arena_.page(dropped.first), cpu);
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::misuse(const Operation& op) {
+    Item* const item = slots_.next_full(op.slot);
+    if (item == nullptr || item->blocks[0].exact > 0 || item->blocks[0].references > 1) return;
+    const Block block = item->blocks[0];
+    const std::size_t first = reports_.size();
+    if (op.kind == OpKind::misuse_order) {
+        const Order other{(block.order.value() + 1 + op.count % max_order.value()) % order_count};
+        buddy_.give(block.first, other, cpu_of(op));
+    } else {
+        buddy_.give(block.first, block.order, cpu_of(op));
+        buddy_.give(block.first, block.order, cpu_of(op));
+    }
+    end();
+    const MisuseKind due =
+        op.kind == OpKind::misuse_order ? MisuseKind::wrong_order : MisuseKind::double_free;
+    if (reports_.size() != first + 1)
+        return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(due));
+    if (reports_[first].kind != due)
+        break_law("G11", "reported as {} instead of {}", to_string(reports_[first].kind), to_string(due));
+}
+
+// --- Walks ---
+
+template <class Cpus>
+MaybeViolation PageMachine<Cpus>::find_violation() {
+    if (auto found = buddy_.find_violation()) return found;
+    if (buddy_.pages_in_use() != owned_frames_)
+        return violation("B1", "{} pages are out, callers have {}", buddy_.pages_in_use(), owned_frames_);
+    return {};
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::tear_down() {
+    const CpuId cpu{0};
+    for (Item& item : slots_.all()) {
+        while (!item.empty() && !broken()) release(item, ~std::size_t{0}, cpu);
+    }
+    if (broken()) return;
+    buddy_.drain(cpu);
+    buddy_.unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
+    if (auto found = find_violation()) return break_law(std::move(*found));
+    if (buddy_.free_blocks() != free_at_begin_) break_law("B16", "free blocks are not as at the begin");
+}
+
+template <class Cpus>
+std::string PageMachine<Cpus>::describe() const {
+    std::string text;
+    for (std::size_t i = 0; i < slot_count; ++i) {
+        const Item& item = slots_.all()[i];
+        if (item.empty()) continue;
+        text += fmt::format("  slot {}: {} blocks, the first of order {} at frame {:#x}, {} references\n", i,
+                            item.blocks.size(), item.blocks[0].order.value(), item.blocks[0].first.value(),
+                            item.blocks[0].references);
+    }
+    return text;
+}
+
+}  // namespace kmemlab::fuzz

@@ -1,0 +1,61 @@
+/// WatchedPages: a page source between an allocator and the one below, for oracles. It fails where it is told
+/// to, and poisons what was given back, so that whoever still touches it is caught by AddressSanitizer.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "allocators/machine/page_source.hpp"
+#include "fuzz/oracle/poison.hpp"
+
+namespace kmemlab::oracle {
+
+template <PageSource Source>
+class WatchedPages {
+  public:
+    explicit WatchedPages(Source& source) : source_{source} {}
+    ~WatchedPages() { unpoison(arena().address(arena().start()), arena().bytes()); }
+    WatchedPages(const WatchedPages&) = delete;
+    WatchedPages& operator=(const WatchedPages&) = delete;
+
+    // PageSource. Zeroing is done here: below, the memory is still poisoned.
+    [[nodiscard]] std::optional<Pfn> take(Order order, Gfp gfp, CpuId cpu) {
+        ++requests_;
+        if (order >= least_order_ && requests_ >= fail_from_ && requests_ - fail_from_ < fail_count_) {
+            ++refused_;
+            return {};
+        }
+        const std::optional<Pfn> pfn = source_.take(order, gfp.without(__GFP_ZERO), cpu);
+        if (!pfn) return {};
+        unpoison(arena().address(*pfn), order.bytes());
+        if (gfp.has(__GFP_ZERO)) std::memset(arena().address(*pfn), 0, order.bytes());
+        return pfn;
+    }
+    void give(Pfn pfn, Order order, CpuId cpu) {
+        poison(arena().address(pfn), order.bytes());
+        source_.give(pfn, order, cpu);
+    }
+    [[nodiscard]] Arena& arena() const { return source_.arena(); }
+
+    /// Of requests of at least `least`, those numbered from..from + count - 1 fail; 1 is the next.
+    void fail(std::uint64_t from, std::uint64_t count, Order least) {
+        fail_from_ = requests_ + from;
+        fail_count_ = count;
+        least_order_ = least;
+    }
+    void fail_never() { fail_count_ = 0; }
+    [[nodiscard]] std::uint64_t requests() const { return requests_; }
+    /// Requests that failed because they were told to.
+    [[nodiscard]] std::uint64_t refused() const { return refused_; }
+
+  private:
+    Source& source_;
+    std::uint64_t requests_ = 0;
+    std::uint64_t refused_ = 0;
+    std::uint64_t fail_from_ = 0;
+    std::uint64_t fail_count_ = 0;
+    Order least_order_;
+};
+
+}  // namespace kmemlab::oracle

@@ -1,0 +1,69 @@
+/// libFuzzer's side of a target, whose name is KMEMLAB_FUZZ_TARGET: what is found is printed as a program
+/// that people can read, and ends the process.
+#include <cstdio>
+#include <cstdlib>
+
+#include "fuzz/program/mutator.hpp"
+#include "fuzz/targets/target.hpp"
+
+using namespace kmemlab;
+using namespace kmemlab::fuzz;
+
+namespace {
+
+const Target& this_target() {
+    static const Target& target = find_target(KMEMLAB_FUZZ_TARGET);
+    return target;
+}
+
+std::size_t write_program(const Program& program, std::uint8_t* data, std::size_t most) {
+    const auto bytes = encode(program, this_target().language);
+    const std::size_t size = std::min(bytes.size(), most);
+    std::copy_n(bytes.begin(), size, data);
+    return size;
+}
+
+std::size_t operations_in(std::size_t bytes) {
+    return bytes < setup_bytes + operation_bytes ? 1 : (bytes - setup_bytes) / operation_bytes;
+}
+
+}  // namespace
+
+// NOLINTBEGIN(readability-identifier-naming): libFuzzer's names
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
+                                               unsigned seed) {
+    const Target& target = this_target();
+    if (!target.has_programs()) return LLVMFuzzerMutate(data, size, most);
+    Random random{seed};
+    if (random.one_in(8)) return LLVMFuzzerMutate(data, size, most);
+    Program program = decode({data, size}, target.language);
+    mutate(program, target.language, random, operations_in(most));
+    return write_program(program, data, most);
+}
+
+extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::size_t a_size,
+                                                 const std::uint8_t* b, std::size_t b_size, std::uint8_t* out,
+                                                 std::size_t most, unsigned seed) {
+    const Target& target = this_target();
+    if (!target.has_programs()) {
+        const std::size_t size = std::min(a_size, most);
+        std::copy_n(a, size, out);
+        return size;
+    }
+    Random random{seed};
+    return write_program(cross(decode({a, a_size}, target.language), decode({b, b_size}, target.language),
+                               random, operations_in(most)),
+                         out, most);
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const Target& target = this_target();
+    const auto found = run_input(target, {data, size});
+    if (!found) return 0;
+    const Program program = target.has_programs() ? decode({data, size}, target.language) : Program{};
+    std::fputs(report(target, program, *found).c_str(), stderr);
+    std::abort();
+}
+// NOLINTEND(readability-identifier-naming)

@@ -1,0 +1,44 @@
+#include "fuzz/targets/target.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace kmemlab::fuzz {
+
+const std::vector<Target>& all_targets() {
+    static const std::vector<Target> targets = [] {
+        std::vector<Target> all;
+        for (auto family : {object_targets, page_targets}) {
+            for (Target& target : family()) all.push_back(std::move(target));
+        }
+        return all;
+    }();
+    return targets;
+}
+
+const Target& find_target(std::string_view name) {
+    const auto& all = all_targets();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const Target& t) { return t.name == name; });
+    if (found != all.end()) return *found;
+    std::vector<std::string_view> names;
+    for (const Target& target : all) names.push_back(target.name);
+    throw UsageError::of("no fuzz target {}; there are {}", name, fmt::join(names, ", "));
+}
+
+MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input) {
+    if (!target.has_programs()) return target.read(input);
+    const std::string_view text{reinterpret_cast<const char*>(input.data()), input.size()};
+    const Program program =
+        text.starts_with("target ") ? parse(text, target.language, "input") : decode(input, target.language);
+    return run(target.make, program, target.language);
+}
+
+std::string report(const Target& target, const Program& program, const Finding& finding) {
+    std::string text = fmt::format("{}: {}\n", finding.law, finding.what);
+    Program begin = program;
+    if (finding.operation < begin.operations.size()) begin.operations.resize(finding.operation + 1);
+    return text + to_text(begin, target.language);
+}
+
+}  // namespace kmemlab::fuzz

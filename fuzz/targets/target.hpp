@@ -1,0 +1,39 @@
+/// The fuzz targets, by name. Most run programs (fuzz/program) on a machine (fuzz/machines); those of readers
+/// take bytes as they are.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fuzz/machines/machine.hpp"
+
+namespace kmemlab::fuzz {
+
+struct Target {
+    std::string_view name;
+    std::string_view what;  ///< one line
+    Language language{};    ///< of its programs; without operations: it takes bytes
+    MachineMaker make{};
+    std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
+
+    [[nodiscard]] bool has_programs() const { return language.operations != 0; }
+};
+
+// Of each family of machines.
+[[nodiscard]] std::vector<Target> object_targets();
+[[nodiscard]] std::vector<Target> page_targets();
+
+[[nodiscard]] const std::vector<Target>& all_targets();
+/// Throws UsageError that lists the names.
+[[nodiscard]] const Target& find_target(std::string_view name);
+
+/// Runs an input, bytes or (if it begins with "target ") the text of a program.
+[[nodiscard]] MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input);
+/// What people read of a finding: law, what was found, the program up to there.
+[[nodiscard]] std::string report(const Target& target, const Program& program, const Finding& finding);
+
+}  // namespace kmemlab::fuzz
