@@ -56,8 +56,6 @@ class HostMmu {
 
     /// Throws UsageError if there is no address space, or no mapping left.
     explicit HostMmu(Arena& arena, const HostMmuConfig& config = {});
-    HostMmu(const HostMmu&) = delete;
-    HostMmu& operator=(const HostMmu&) = delete;
 
     // The concept Mmu.
     static constexpr bool maps_by_runs = true;  ///< each run of adjacent frames is a system call

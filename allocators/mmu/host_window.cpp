@@ -12,7 +12,16 @@ namespace {
 
 constexpr std::size_t unit = order_1g.bytes();
 
-#if defined(__x86_64__)
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define KMEMLAB_NO_HOLES  // it ends the process if anything is mapped there
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define KMEMLAB_NO_HOLES
+#endif
+
+#if defined(__x86_64__) && !defined(KMEMLAB_NO_HOLES)
 constexpr std::uint64_t holes_begin = std::uint64_t{17} << 40;
 constexpr std::uint64_t holes_end = std::uint64_t{42} << 40;
 #else
