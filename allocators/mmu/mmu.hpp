@@ -1,29 +1,30 @@
 /// Mmu: who makes page frames appear at virtual addresses. Two models: HostMmu asks the kernel below us for
 /// real mappings of the arena's memory; SoftMmu keeps a page table and plays a TLB per CPU.
 ///
-/// | expression              | result              | meaning, failure |
-/// |-------------------------|---------------------|------------------------------------------------------------|
-/// | m.map(at, frames, cpu)  | bool                | frames[i] appears at page i behind `at`, as 4 KiB pages.
-/// | |                         |                     | Nothing may be mapped there. false: no memory for
-/// tables,  | |                         |                     | or no mapping left; then nothing of it is
-/// mapped (V10) and | |                         |                     | stats() tells why. | | m.map_huge(at,
-/// first,   | bool                | one leaf of 2 MiB (order 9) or 1 GiB (order 18), where     | |     order,
-/// cpu)         |                     | address and pfn are so aligned (VM-54). false: as above.   | |
-/// m.unmap(at, pages, cpu) | void                | the translations go, but CPUs may still know them until |
-/// |                         |                     | flush: the range is lazy (VM-30). Pages that are not |
-/// |                         |                     | mapped are passed over; a huge leaf must lie inside
-/// whole. | | m.flush(begin, end, cpu)| void                | no CPU knows a translation of [begin, end) that
-/// is gone.   | |                         |                     | More than flush_ceiling_pages: everything
-/// goes (VM-36).    | | m.frame_of(at)          | std::optional<Pfn>  | what is mapped at an address
-/// (vmalloc_to_page); no CPU,    | |                         |                     | no TLB and no count is
-/// involved                            | | m.read(at, into, cpu)   | bool                | bytes through the
-/// translations that `cpu` uses. false: one | | m.write(at, from, cpu)  |                     | page has
-/// none, a page fault; pages before it are done.     | | m.touch(at, cpu)        | bool                | one
-/// load, whose value nobody looks at                      | | m.window()              | AddressRange        |
-/// where map may be asked to map                              | | m.stats()               | MmuStats | see
-/// there; counts are exact                                | | m.find_violation()      | MaybeViolation      |
-/// recounts everything; the first broken law of V5, V7, V14   | |                         | | by its number,
-/// or nothing. Nobody else may be inside.      |
+// clang-format off
+/// | expression               | result             | meaning, failure                                           |
+/// |--------------------------|--------------------|------------------------------------------------------------|
+/// | m.map(at, frames, cpu)   | bool               | frames[i] appears at page i behind `at`, as 4 KiB pages.   |
+/// |                          |                    | Nothing may be mapped there. false: no memory for tables,  |
+/// |                          |                    | or no mapping left; then nothing of it is mapped (V10) and |
+/// |                          |                    | stats() tells why.                                         |
+/// | m.map_huge(at, first,    | bool               | one leaf of 2 MiB (order 9) or 1 GiB (order 18), where     |
+/// |            order, cpu)   |                    | address and pfn are so aligned (VM-54). false: as above.   |
+/// | m.unmap(at, pages, cpu)  | void               | the translations go, but CPUs may still know them until    |
+/// |                          |                    | flush: the range is lazy (VM-30). Pages that are not       |
+/// |                          |                    | mapped are passed over; a huge leaf must lie inside whole. |
+/// | m.flush(begin, end, cpu) | void               | no CPU knows a translation of [begin, end) that is gone.   |
+/// |                          |                    | More than flush_ceiling_pages: everything goes (VM-36).    |
+/// | m.frame_of(at)           | std::optional<Pfn> | what is mapped at an address (vmalloc_to_page); no CPU,    |
+/// |                          |                    | no TLB and no count is involved                            |
+/// | m.read(at, into, cpu)    | bool               | bytes through the translations that `cpu` uses. false: one |
+/// | m.write(at, from, cpu)   |                    | page has none, a page fault; pages before it are done.     |
+/// | m.touch(at, cpu)         | bool               | one load, whose value nobody looks at                      |
+/// | m.window()               | AddressRange       | where map may be asked to map                              |
+/// | m.stats()                | MmuStats           | see there; counts are exact                                |
+/// | m.find_violation()       | MaybeViolation     | recounts everything; the first broken law of V5, V7, V14   |
+/// |                          |                    | by its number, or nothing. Nobody else may be inside.      |
+// clang-format on
 ///
 /// Lazy addresses are not to be used: a read there may still succeed, as in a kernel. They may be mapped
 /// again after a flush only. All calls but find_violation may be made from several threads at once.
