@@ -22,12 +22,12 @@ def parser():
     commands.add_parser("list", help="name the figures", description="Names every figure and what it shows.")
     draw = commands.add_parser("draw", help="draw one figure", description="Draws one figure; `list` names them.")
     draw.add_argument("name", metavar="NAME", help="a figure that `list` names")
-    draw.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping or a micro benchmark")
+    draw.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, the scoreboard or a micro benchmark")
     draw.add_argument("--trace", metavar="TRACE", help="which trace, if the files replay several")
     draw.add_argument("-o", "--output", required=True, metavar="FILE", help="a name that ends in .svg, .png or .csv "
                                                                           "(the data behind the figure)")
     report = commands.add_parser("report", help="write one HTML page", description="Writes one self-contained page.")
-    report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping or a micro benchmark")
+    report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, the scoreboard or a micro benchmark")
     report.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
     report.add_argument("--title", default="Kernel memory allocators compared", help="title of the page")
     return top

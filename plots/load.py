@@ -1,7 +1,7 @@
 """Result files to data frames.
 
 A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab scale --json` (`scale`), of
-`kmemlab mapping --json` (`mapping`), of `kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
+`kmemlab mapping --json` (`mapping`), of `ci/scoreboard --json` (`scoreboard`), of `kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
 of one line that names the file and what was expected; nothing is guessed and nothing left out silently.
 
 Every frame of replays has the columns `trace`, `layer` ("objects" or "pages"), `allocator` (the registry's name)
@@ -32,7 +32,7 @@ class InputError(Exception):
 
 @dataclass
 class Source:
-    """One file that was read: `kind` is replay, scale, mapping, peers or micro; `label` tells it from the other files."""
+    """One file that was read: `kind` is replay, scale, mapping, scoreboard, peers or micro; `label` tells it from the other files."""
     path: str
     label: str
     kind: str
@@ -60,6 +60,7 @@ class Results:
     mapping_counts: pd.DataFrame = None  # work, size, allocator, label, name, count: exact, where the row is of the soft MMU
     mapping_knees: pd.DataFrame = None   # label, name, size, before, after
     mapping_said: pd.DataFrame = None    # kind (bar or reach), text, met: what the command itself concluded
+    mutants: pd.DataFrame = None     # mutant, what, target, label, start, seconds, executions, law, expected, budget
     scale: pd.DataFrame = None       # pattern, allocator, label, cpus, size, violation and the counts of SCALE_COUNTS
 
     def of_trace(self, trace):
@@ -208,6 +209,20 @@ def add_scale(rows, source, node, shared):
                               **{name: row.at(name).number() for name in SCALE_COUNTS}})
 
 
+def add_scoreboard(rows, source, node):
+    """The member `scoreboard` of a file: the median run of each mutant."""
+    budget = node.at("seconds").number()
+    for mutant in node.at("mutants").items():
+        medians = mutant.at("median")
+        for start in medians.object():
+            run = medians.at(start)
+            rows["mutants"].append({"mutant": mutant.at("id").text(), "what": mutant.at("what").text(),
+                                    "target": mutant.at("target").text(), "label": source.label, "start": start,
+                                    "seconds": run.at("seconds").number_or_nothing(),
+                                    "executions": run.at("executions").number_or_nothing(), "law": run.at("law").text(),
+                                    "expected": bool(run.at("expected").value), "budget": budget})
+
+
 def add_mapping(rows, source, node, shared):
     """The member `mapping` of a file; its times are rows of `benchmarks`."""
     def label(who):
@@ -270,12 +285,12 @@ def add_benchmarks(rows, source, node, shared):
 def kind_of(node):
     if node.at("replay").value is not None:
         return "replay"
-    for kind in ("scale", "mapping"):
+    for kind in ("scale", "mapping", "scoreboard"):
         if node.at(kind).value is not None:
             return kind
     rows = [row.at("name").text() for row in node.at("benchmarks").items()]
     if not rows:
-        node.at("benchmarks").fail("at least one row or a member `replay` or `scale`")
+        node.at("benchmarks").fail("at least one row or a member `replay`, `scale` or `scoreboard`")
     return "peers" if node.at("peers").value is not None or any(name.endswith("/floor") for name in rows) else "micro"
 
 
@@ -312,6 +327,8 @@ def load(paths):
             add_replay(rows, source, node.at("replay"), node.at("benchmarks"), shared)
         elif source.kind == "scale":
             add_scale(rows, source, node.at("scale"), shared)
+        elif source.kind == "scoreboard":
+            add_scoreboard(rows, source, node.at("scoreboard"))
         else:
             add_benchmarks(rows, source, node.at("benchmarks"), shared)
             if source.kind == "mapping":

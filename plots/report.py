@@ -80,7 +80,8 @@ def extras(results, paths):
                           lambda frame: summary.peers_statements(frame, notes_of(results, "peers")), tables.pairs),
                 "mapping": ("Mapping memory and reaching it",
                             lambda _: summary.mapping_statements(results, notes_of(results, "mapping")), None),
-                "micro": ("Micro benchmarks", None, None)}
+                "micro": ("Micro benchmarks", None, None),
+                "scoreboard": ("Planted bugs", summary.scoreboard_statements, tables.scoreboard)}
     found = []
     for name, (title, statements, table) in contents.items():
         specs = [spec for spec in FIGURES.values() if spec.name.split("_")[0] == name]

@@ -310,6 +310,18 @@ def lock_statements(where, rows):
     return said
 
 
+def scoreboard_statements(data):
+    """How many planted bugs were found from each start, within the budget and within half a minute, and which were not."""
+    said = []
+    for (label, start), rows in data.groupby(["label", "start"], sort=False) if len(data) else ():
+        found, quick = rows.seconds.notna().sum(), (rows.seconds <= 30).sum()
+        missed = f" Not found: {listed(rows.mutant[rows.seconds.isna()])}." if found < len(rows) else ""
+        said.append(Statement("fact", f"{label}, from {start}: {found} of {len(rows)} planted bugs ({units.percent_text(found / len(rows))}) were "
+                                      f"found within {units.nanoseconds_text(rows.budget.max() * 1e9)} of processor time each, {quick} "
+                                      f"({units.percent_text(quick / len(rows))}) within 30{units.SPACE}s.{missed}"))
+    return said
+
+
 def mapping_statements(results, notes=()):
     """What `kmemlab mapping` concluded, the knees that it found, and what a page mapped by itself costs."""
     said = [Statement("fact" if row.kind == "reach" else "claim" if row.met else "warning",

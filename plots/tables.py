@@ -118,6 +118,30 @@ def scale(data):
                  ["pattern", "allocator", "CPUs", *(name.replace("_", " ") for name in SCALE_COUNTS[2:])], rows)
 
 
+def scoreboard(data):
+    """The median run of each planted bug: one row per mutant, one column per file and start."""
+    columns = list(dict.fromkeys(zip(data.label, data.start)))
+    several = data.label.nunique() > 1
+    rows, marked = [], set()
+    for mutant, group in data.groupby("mutant", sort=True):
+        found = {(row["label"], row["start"]): row for row in group.to_dict("records")}
+        cells = [found_text(found.get(column)) for column in columns]
+        marked |= {(len(rows), 3 + i) for i, cell in enumerate(cells) if cell == "missed"}
+        rows.append([mutant, group.what.iloc[0], group.target.iloc[0], *cells])
+    return Table("Planted bugs: processor time, inputs and law of the median run; ? marks a law that the mutant does not name",
+                 ["mutant", "what", "target", *(f"from {start}" + (f" ({label})" if several else "") for label, start in columns)],
+                 rows, marked)
+
+
+def found_text(run):
+    if run is None:
+        return "–"
+    if np.isnan(run["seconds"]):
+        return "missed"
+    return (f"{units.nanoseconds_text(run['seconds'] * 1e9)}, {units.count_text(run['executions'])}, "
+            f"{run['law']}{'' if run['expected'] else '?'}")
+
+
 def flat_context(context):
     """A context with its tunables as members of their own and lists as text."""
     flat = {key: value for key, value in context.items() if key not in ("tunables", "caches")}

@@ -61,7 +61,7 @@ def judge(log):
         found = sign.search(log)
         if found:
             what = next((group for group in found.groups() if group), found[0])
-            return law, re.sub(r"==\d+==|0x[0-9a-f]+|\(pc .*", "", what).strip()[:200]
+            return law, re.split(r" on (unknown )?address| at pc|0x", what)[0].strip()[:200]
     return "crash", "the process ended"
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from plots.figures import (benchmarks, free_memory, latency, mapping, mapping_access, mapping_growth,
-                           mapping_stacks, memory, paths, scale, throughput)
+                           mapping_stacks, memory, paths, scale, scoreboard, throughput)
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,5 @@ FIGURES = {figure.name: figure for figure in (
            of_trace=False),
     Figure("mapping_tests", "The kernel's own vmalloc tests", mapping.TESTS_CAPTION, mapping.tests_frame, mapping.draw_tests,
            of_trace=False),
+    Figure("scoreboard", "Planted bugs not found yet", scoreboard.CAPTION, scoreboard.frame, scoreboard.draw, of_trace=False),
 )}

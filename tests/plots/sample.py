@@ -6,8 +6,9 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "sample"
-REPLAY, PEERS, MICRO, SCALE, MAPPING = (str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale", "mapping"))
-ALL = [REPLAY, PEERS, MICRO, SCALE, MAPPING]
+REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD = (
+    str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale", "mapping", "scoreboard"))
+ALL = [REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD]
 
 
 def replay():

@@ -47,7 +47,7 @@ class Reports(unittest.TestCase):
                 ("INFO: x\nU6: tid 3, expected 7\ntarget slub cpus=2\nalloc\n==1== ERROR: libFuzzer: deadly signal", "U6", "tid 3, expected 7"),
                 ("misuse: nobody did wrong:\n====\nBUG\ntarget slub\n", "misuse", "nobody did wrong:"),
                 ("a.hpp:3: check failed: n > 0\n==1== ERROR: libFuzzer: deadly signal", "crash", "n > 0"),
-                ("==7==ERROR: AddressSanitizer: use-after-poison on address 0x7f00 at pc 0x1\n", "crash", "use-after-poison on address  at pc"),
+                ("==7==ERROR: AddressSanitizer: use-after-poison on address 0x7f00 at pc 0x1\n", "crash", "use-after-poison"),
                 ("==7== ERROR: libFuzzer: timeout after 10 seconds", "C4", None),
                 ("==7== ERROR: libFuzzer: out-of-memory (malloc(99))", "crash", "out-of-memory (malloc(99))"),
                 ("Segmentation fault", "crash", "the process ended")):
