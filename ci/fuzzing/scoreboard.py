@@ -25,6 +25,7 @@ import traceback
 from pathlib import Path
 
 from ci.fuzzing import libfuzzer, mutants, trees
+from ci.fuzzing.night import write_json
 
 STARTS = ("nothing", "corpus")
 QUICK_SECONDS = 30  # the second time by which shares are told
@@ -44,13 +45,6 @@ def parse(words):
     if min(arguments.seeds, arguments.seconds, arguments.jobs) <= 0:
         top.error("--seeds, --seconds and --jobs: expected numbers above 0")
     return arguments
-
-
-def write_json(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 class Board:

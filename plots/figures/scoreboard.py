@@ -40,7 +40,7 @@ def draw(data):
     style.log_axis(axes[0][1].xaxis, units.count_text, 6)
     axes[0][0].set_ylim(-0.02, 1.02)
     axes[0][0].set_ylabel("bugs not found yet")
-    style.unit_axis(axes[0][0].yaxis, units.percent_text)
+    style.unit_axis(axes[0][0].yaxis, lambda value: f"{value:.0%}".replace("%", f"{units.SPACE}%"))
     style.legend_above(figure, handles)
     return figure
 

@@ -1,0 +1,238 @@
+"""A night of fuzzing. See ci/nightly --help.
+
+    build/nightly/state.json       what is done (night.py); last.json: the night before
+    build/nightly/corpus/NAME      inputs of each target, merged and minimised at the end
+    build/nightly/found            inputs that break something
+    build/nightly/log              output of each step
+    build/nightly/report.html      the page
+"""
+
+import argparse
+import os
+import re
+import shutil
+import signal
+import sys
+import zlib
+from pathlib import Path
+
+from ci.fuzzing import coverage, libfuzzer, mutants, page
+from ci.fuzzing.night import Night, call, read_json
+
+FUZZED = 0.6  # the share of the time that is fuzzed; the scoreboard has the rest
+SWEEP_SHARE = 0.1  # of the whole time, at most, beside
+LEAST_SWEEP_SECONDS = 10
+FORK_LINE = re.compile(r"^#(\d+): cov: (\d+) ft: (\d+) corp: (\d+) exec/s:? (\d+)", re.M)
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+def parse(words):
+    top = argparse.ArgumentParser(prog="ci/nightly")
+    top.add_argument("--hours", type=float, default=8)
+    top.add_argument("--jobs", type=int, default=os.cpu_count())
+    top.add_argument("--targets", default="", metavar="NAME,...")
+    top.add_argument("--adopt", action="store_true")
+    arguments = top.parse_args(words)
+    if min(arguments.hours, arguments.jobs) <= 0:
+        top.error("--hours and --jobs: expected numbers above 0")
+    unknown = set(filter(None, arguments.targets.split(","))) - mutants.known_targets(Path("."))
+    if unknown:
+        top.error(f"no fuzz target {min(unknown)}")
+    return arguments
+
+
+def files_in(folder):
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+
+def outcome_of(status, log, good=(0,)):
+    """{} or the fault of a step that ended with this status; its last line of output tells most."""
+    if status in good:
+        return {}
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return {"fault": f"status {status}: {lines[-1][:200] if lines else 'no output'}; all of it: {log}"}
+
+
+class Steps:
+    """The work of each step; each gives its outcome (night.py)."""
+
+    def __init__(self, folder, jobs, seconds, seed):
+        self.folder, self.jobs, self.seconds, self.seed = folder, jobs, seconds, seed
+
+    def log(self, name):
+        return self.folder / "log" / f"{name.replace('/', '-')}.log"
+
+    def program(self, target):
+        return Path(f"build/fuzz/fuzz/fuzz_{target}")
+
+    def corpus(self, target):
+        return self.folder / "corpus" / target
+
+    # --- Building ---
+
+    def build(self, preset, *targets):
+        log = self.log(f"build-{preset}")
+        for command in (["cmake", "--preset", preset], ["cmake", "--build", "--preset", preset, "-j", self.jobs, "--target", *targets]):
+            if found := outcome_of(call(command, log), log):
+                return found
+        return {}
+
+    # --- Fuzzing ---
+
+    def fuzz(self, target, seconds):
+        """In fork mode; ends with the first input that breaks something."""
+        corpus, found, log = self.corpus(target), self.folder / "found", self.log(f"fuzz-{target}")
+        for folder in (corpus, found):
+            folder.mkdir(parents=True, exist_ok=True)
+        before = {path.name for path in found.iterdir()}
+        seed = zlib.crc32(f"{self.seed} {target}".encode()) or 1
+        kept = Path("fuzz/corpus") / target
+        status = call([self.program(target), f"-fork={self.jobs}", "-ignore_crashes=0", "-ignore_timeouts=0", "-ignore_ooms=0",
+                       f"-max_total_time={max(1, int(seconds))}", f"-seed={seed}", *libfuzzer.options(),
+                       f"-artifact_prefix={found}/{target}-", corpus, *([kept] if kept.is_dir() else [])], log, seconds * 2 + 300, SANITIZED)
+        text = log.read_text(errors="replace")
+        new = [path for path in files_in(found) if path.name not in before and path.name.startswith(f"{target}-")
+               and "slow-unit" not in path.name]
+        outcome = {"seed": seed, **fork_numbers(text, seconds)}
+        if new:
+            law, what = libfuzzer.judge(text)
+            return {**outcome, "law": law, "what": what, "inputs": [str(path) for path in new], "fault": f"{law}: {what}; {new[0]}"}
+        return {**outcome, **outcome_of(status, log)}
+
+    def merge(self, target):
+        """The least set of inputs with the same coverage; what is not in fuzz/corpus counts as new."""
+        corpus, log = self.corpus(target), self.log(f"merge-{target}")
+        small = self.folder / "minimised" / target
+        shutil.rmtree(small, ignore_errors=True)
+        small.mkdir(parents=True)
+        kept = Path("fuzz/corpus") / target
+        sources = [folder for folder in (kept, corpus) if files_in(folder)]
+        if not sources:
+            return {"before": 0, "after": 0, "new": 0}
+        status = call([self.program(target), "-merge=1", *libfuzzer.options(), small, *sources], log, environment=SANITIZED)
+        if found := outcome_of(status, log):
+            return found
+        known = {path.read_bytes() for path in files_in(kept)}
+        after = files_in(small)
+        before = len(files_in(corpus))
+        shutil.rmtree(corpus, ignore_errors=True)
+        small.rename(corpus)
+        return {"before": before, "after": len(after), "new": sum(path.read_bytes() not in known for path in files_in(corpus))}
+
+    # --- Replay ---
+
+    def replay(self, target, build):
+        """All of the corpus, by libFuzzer's program or by `kmemlab fuzz run` of another build."""
+        log, corpus = self.log(f"replay-{build}-{target}"), self.corpus(target)
+        inputs = files_in(corpus)
+        if not inputs:
+            return {"inputs": 0}
+        if build == "fuzz":
+            status = call([self.program(target), "-runs=0", *libfuzzer.options(), corpus], log, environment=SANITIZED)
+        else:
+            profile = {"LLVM_PROFILE_FILE": str(self.profile(target))} if build == "coverage" else {}
+            status = call([f"build/{build}/bench/cli/kmemlab", "fuzz", "run", "--target", target, corpus], log, environment=profile)
+        return {"inputs": len(inputs), **outcome_of(status, log)}
+
+    def profile(self, target):
+        return self.folder / "profiles" / f"{target}.profraw"
+
+    def coverage(self):
+        profiles = files_in(self.folder / "profiles")
+        if not profiles:
+            return {"fault": "no profile was written"}
+        return coverage.summary(coverage.measure(Path("build/coverage/bench/cli/kmemlab"), profiles, Path.cwd(), self.folder))
+
+    def sweep(self, target, seconds):
+        """Each program of the corpus with each of its requests for pages refused, as far as the time goes."""
+        log, corpus = self.log(f"sweep-{target}"), self.corpus(target)
+        if not files_in(corpus):
+            return {"said": "no inputs"}
+        status = call(["build/fuzz/bench/cli/kmemlab", "fuzz", "sweep", "--target", target, corpus], log, seconds, SANITIZED)
+        if status is None:
+            return {"said": f"cut after {seconds:.0f} s"}
+        lines = log.read_text(errors="replace").splitlines()
+        return {"said": lines[-1] if lines else "", **outcome_of(status, log)}
+
+    # --- Scoreboard ---
+
+    def scoreboard(self, seconds):
+        file, log = self.folder / "scoreboard.json", self.log("scoreboard")
+        if file.is_file():
+            file.replace(self.folder / "last-scoreboard.json")
+        status = call(["ci/scoreboard", "--jobs", self.jobs, "--json", file, "--stop-after", int(seconds)], log)
+        document = read_json(file)
+        return {"mutants": len(document["scoreboard"]["mutants"]) if document else 0, **outcome_of(status, log)}
+
+
+def fork_numbers(text, seconds):
+    """Executions, executions per second over the whole time, edges covered and inputs kept: the last line of a fork run."""
+    lines = FORK_LINE.findall(text)
+    if not lines:
+        return {"executions": 0, "per_second": 0, "coverage": 0, "features": 0}
+    executions, edges, features, _, _ = map(int, lines[-1])
+    return {"executions": executions, "per_second": round(executions / seconds), "coverage": edges, "features": features}
+
+
+def known_to_kmemlab(log):
+    """Targets of `kmemlab fuzz run`: those that read bytes may lack there."""
+    call(["build/fuzz/bench/cli/kmemlab", "fuzz", "list"], log)
+    return {line.split()[0] for line in log.read_text().splitlines() if line.split()}
+
+
+def go(night, steps, targets):
+    seconds = steps.seconds
+    for preset, programs in (("fuzz", ("fuzz_targets", "kmemlab_cli")), ("tsan", ("kmemlab_cli",)), ("coverage", ("kmemlab_cli",))):
+        if "fault" in night.step(f"build/{preset}", lambda p=preset, t=programs: steps.build(p, *t)):
+            return
+    for target in targets:
+        night.step(f"fuzz/{target}", lambda t=target: steps.fuzz(t, seconds * FUZZED / len(targets)))
+    for target in targets:
+        night.step(f"merge/{target}", lambda t=target: steps.merge(t))
+    runnable = known_to_kmemlab(steps.log("list"))
+    for build in ("fuzz", "tsan", "coverage"):
+        for target in targets:
+            if build == "fuzz" or target in runnable:
+                night.step(f"replay-{build}/{target}", lambda t=target, b=build: steps.replay(t, b))
+    night.step("coverage/all", steps.coverage)
+    for target in targets:
+        if target in runnable:
+            least = max(LEAST_SWEEP_SECONDS, seconds * SWEEP_SHARE / len(targets))
+            night.step(f"sweep/{target}", lambda t=target, s=least: steps.sweep(t, s))
+    night.step("scoreboard/all", lambda: steps.scoreboard(seconds * (1 - FUZZED)))
+    night.finish()
+
+
+def adopt(steps, targets):
+    """fuzz/corpus becomes what was minimised."""
+    for target in targets:
+        kept = Path("fuzz/corpus") / target
+        if files_in(steps.corpus(target)):
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(steps.corpus(target), kept)
+
+
+def main(words=None):
+    arguments = parse(words)
+    folder = Path("build/nightly")
+    chosen = {"hours": arguments.hours, "jobs": arguments.jobs, "targets": arguments.targets}
+    night = Night(folder, chosen)
+    targets = sorted(set(filter(None, arguments.targets.split(","))) or mutants.known_targets(Path(".")))
+    steps = Steps(folder, arguments.jobs, arguments.hours * 3600, night.state["begin"])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        go(night, steps, targets)
+    except KeyboardInterrupt:
+        print("nightly: interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    page.write(folder / "report.html", night, read_json(folder / "scoreboard.json"), read_json(folder / "last-scoreboard.json"))
+    print(f"== report: {folder / 'report.html'}")
+    if arguments.adopt:
+        adopt(steps, targets)
+    for fault in night.faults():
+        print(fault, file=sys.stderr)
+    return 1 if night.faults() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

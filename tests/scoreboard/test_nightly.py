@@ -1,0 +1,128 @@
+"""ci/nightly: steps that are done are not done again, numbers are read right, and the page tells all of it."""
+
+import contextlib
+import io
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from ci.fuzzing import coverage, nightly, page
+from ci.fuzzing.night import Night, call
+
+SCOREBOARD = Path("tests/plots/sample/scoreboard.json")
+LCOV = """SF:/r/allocators/a.hpp
+DA:3,0
+DA:4,7
+DA:5,0
+DA:6,0
+DA:3,1
+BRDA:4,0,0,7
+BRDA:4,0,1,-
+end_of_record
+SF:/r/bench/b.hpp
+DA:1,0
+end_of_record
+"""
+
+
+class InFolder(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory(prefix="nightly-test-")
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        silence = contextlib.redirect_stdout(io.StringIO())
+        silence.__enter__()
+        self.addCleanup(silence.__exit__, None, None, None)
+
+
+class Steps(InFolder):
+    def test_a_night_goes_on_where_it_was_interrupted(self):
+        done = []
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        night = Night(self.folder, {"hours": 1})
+        night.step("fuzz/slub", lambda: done.append(1) or {"executions": 5})
+        with self.assertRaises(KeyboardInterrupt):
+            night.step("fuzz/slab", interrupted)
+        night = Night(self.folder, {"hours": 1})
+        self.assertEqual(night.step("fuzz/slub", lambda: done.append(2) or {})["executions"], 5)
+        night.step("fuzz/slab", lambda: done.append(3) or {})
+        self.assertEqual(done, [1, 3])
+        self.assertIsNone(night.last)
+
+    def test_a_night_behind_a_finished_one_is_new_and_knows_the_last(self):
+        night = Night(self.folder, {"hours": 1})
+        night.step("fuzz/slub", lambda: {"executions": 5})
+        night.finish()
+        night = Night(self.folder, {"hours": 1})
+        self.assertEqual(night.outcomes("fuzz"), {})
+        self.assertEqual(night.last["done"]["fuzz/slub"]["executions"], 5)
+
+    def test_other_arguments_are_another_night(self):
+        Night(self.folder, {"hours": 1}).step("fuzz/slub", dict)
+        self.assertEqual(Night(self.folder, {"hours": 2}).outcomes("fuzz"), {})
+
+    def test_a_program_whose_time_ends_has_no_status(self):
+        self.assertIsNone(call(["sleep", "60"], self.folder / "log", 0.2))
+        self.assertEqual(call(["false"], self.folder / "log"), 1)
+
+
+class Numbers(unittest.TestCase):
+    def test_the_last_line_of_a_fork_run_counts(self):
+        text = ("#100: cov: 10 ft: 20 corp: 3 exec/s 7 oom/timeout/crash: 0/0/0 time: 1s\n"
+                "#5000: cov: 40 ft: 90 corp: 12 exec/s 900 oom/timeout/crash: 0/0/0 time: 10s\n")
+        self.assertEqual(nightly.fork_numbers(text, 10), {"executions": 5000, "per_second": 500, "coverage": 40, "features": 90})
+        self.assertEqual(nightly.fork_numbers("", 10)["executions"], 0)
+
+    def test_a_line_is_covered_if_any_instance_covers_it(self):
+        files = coverage.of_lcov(LCOV, Path("/r"))
+        self.assertEqual(files["allocators/a.hpp"].lines, {3: True, 4: True, 5: False, 6: False})
+        found = coverage.summary({"allocators/a.hpp": files["allocators/a.hpp"]})
+        self.assertEqual((found["lines"], found["branches"]), (0.5, 0.5))
+        self.assertEqual(found["files"]["allocators/a.hpp"]["uncovered"], "5-6")
+
+    def test_runs_of_lines_are_told_by_their_ends(self):
+        self.assertEqual(coverage.ranges([9, 3, 4, 5]), "3-5, 9")
+
+
+class Page(InFolder):
+    def night(self, **fuzzed):
+        night = Night(self.folder, {"hours": 1, "jobs": 2})
+        night.step("fuzz/slub", lambda: {"seed": 7, "executions": 12345, "per_second": 678, "coverage": 4, "features": 99, **fuzzed})
+        night.step("merge/slub", lambda: {"before": 50, "after": 40, "new": 8})
+        night.step("replay-tsan/slub", lambda: {"inputs": 40})
+        night.step("sweep/slub", lambda: {"said": "40 inputs, 999 runs, 0 break a law"})
+        night.step("coverage/all", lambda: coverage.summary(coverage.of_lcov(LCOV, Path("/r"))))
+        night.finish()
+        return night
+
+    def text(self, night, scoreboard=None, last=None):
+        for name, document in (("scoreboard.json", scoreboard), ("last-scoreboard.json", last)):
+            if document:
+                (self.folder / name).write_text(json.dumps(document))
+        page.write(self.folder / "report.html", night, scoreboard, last)
+        return (self.folder / "report.html").read_text()
+
+    def test_it_tells_speed_corpus_replays_and_what_is_not_covered(self):
+        text = self.text(self.night())
+        for said in ("12,345", "678", "50 → 40", "999 runs", "allocators/a.hpp", "5-6", "<p>None.</p>", "No planted bug was tried"):
+            self.assertIn(said, text)
+
+    def test_a_finding_is_told_first(self):
+        text = self.text(self.night(law="U5", what="3 < 4", fault="U5: 3 < 4; found/slub-crash-1"))
+        self.assertIn("fuzz/slub: U5: 3 &lt; 4; found/slub-crash-1", text)
+        self.assertNotIn("<p>None.</p>", text)
+
+    def test_the_scoreboard_stands_beside_the_last_one(self):
+        now, last = (json.loads(SCOREBOARD.read_text()) for _ in range(2))
+        now["scoreboard"]["mutants"][0]["median"]["nothing"]["seconds"] = None
+        text = self.text(self.night(), now, last)
+        self.assertIn("from nothing, newly missed: AA01", text)
+        self.assertIn("<svg", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
