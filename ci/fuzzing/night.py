@@ -8,6 +8,7 @@ An outcome is an object; `fault`, if there, is one line about what is wrong. Ste
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -44,10 +45,11 @@ class Night:
         """The outcome of `work()`, from this run or an earlier one of the same night."""
         done = self.state["done"]
         if name not in done:
-            begin = time.monotonic()
+            begin, begin_cpu = time.monotonic(), cpu_of_children()
             print(f"== {name}", flush=True)
             outcome = work()
-            done[name] = {**outcome, "wall_seconds": round(time.monotonic() - begin, 1)}
+            done[name] = {**outcome, "wall_seconds": round(time.monotonic() - begin, 1),
+                          "cpu_seconds": round(cpu_of_children() - begin_cpu, 1)}
             write_json(self.path, self.state)
             if "fault" in outcome:
                 print(f"   {outcome['fault']}", flush=True)
@@ -63,6 +65,12 @@ class Night:
     def finish(self):
         self.state["finished"] = True
         write_json(self.path, self.state)
+
+
+def cpu_of_children():
+    """Processor time of all programs that ran and ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def call(command, log, seconds=None, environment=None):

@@ -182,7 +182,8 @@ def known_to_kmemlab(log):
 
 def go(night, steps, targets):
     seconds = steps.seconds
-    for preset, programs in (("fuzz", ("fuzz_targets", "kmemlab_cli")), ("tsan", ("kmemlab_cli",)), ("coverage", ("kmemlab_cli",))):
+    fuzzed = [f"fuzz_{target}" for target in targets]
+    for preset, programs in (("fuzz", (*fuzzed, "kmemlab_cli")), ("tsan", ("kmemlab_cli",)), ("coverage", ("kmemlab_cli",))):
         if "fault" in night.step(f"build/{preset}", lambda p=preset, t=programs: steps.build(p, *t)):
             return
     for target in targets:

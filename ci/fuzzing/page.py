@@ -91,7 +91,7 @@ def write(path, night, scoreboard, last_scoreboard):
                                      undefined=jinja2.StrictUndefined)
     text = environment.get_template("page.html.j2").render(
         begin=night.state["begin"], arguments=night.state["arguments"], finished=night.state["finished"], faults=night.faults(),
-        targets=targets_of(night, night.last), checks=checks_of(night), coverage=coverage_of(night, night.last),
+        fuzzed=sum(outcome["cpu_seconds"] for outcome in night.outcomes("fuzz").values()) / 3600, targets=targets_of(night, night.last), checks=checks_of(night), coverage=coverage_of(night, night.last),
         scoreboard=scoreboard_of(scoreboard, last_scoreboard, path.parent))
     temporary = path.with_name(f".{path.name}")
     temporary.write_text(text, encoding="utf-8")
