@@ -3,6 +3,11 @@
 import contextlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import unittest
 
 from ci.fuzzing import scoreboard
@@ -107,6 +112,25 @@ class Scoreboard(unittest.TestCase):
         _, document, _, _ = self.run_board("--seeds", "1")
         self.assertEqual([mutant["runs"][0]["executions"] for mutant in document["scoreboard"]["mutants"]], [1000, 700])
         self.assertEqual((self.tree.work / "tree-0" / TARGET).read_text(), (self.tree.root / TARGET).read_text())
+
+    def test_an_interrupt_ends_it_cleanly_and_the_next_run_goes_on(self):
+        self.tree.plant("AA01", *FOUND)
+        self.tree.plant("AA02", ("BUG_AT = None", "BUG_AT = 10**12"))
+        command = [sys.executable, "-B", "-m", "ci.fuzzing.scoreboard", "--seeds", "1", "--seconds", "600", "--jobs", "1"]
+        with subprocess.Popen(command, cwd=self.tree.root, env={**os.environ, "PYTHONPATH": os.getcwd()}, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            log = self.tree.work / "runs/AA02-nothing-1/log"
+            while not log.is_file() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, err), (130, ""))
+        self.assertIn("1 mutants are left", out)
+        self.assertEqual(subprocess.run(["pgrep", "-f", str(self.tree.work)], check=False, capture_output=True).stdout, b"")
+        first = json.loads((self.tree.work / "AA01.json").read_text())["runs"]
+        _, document, _, _ = self.run_board("--seeds", "1")
+        self.assertEqual(document["scoreboard"]["mutants"][0]["runs"], first)
+        self.assertEqual(len(document["scoreboard"]["mutants"][1]["runs"]), 1)
 
     def test_a_mutant_that_does_not_exist_is_refused_in_one_line(self):
         status, _, _, err = self.run_board("--mutants", "ZZ99")
