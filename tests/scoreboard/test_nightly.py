@@ -3,8 +3,10 @@
 import contextlib
 import io
 import json
+import re
 import tempfile
 import unittest
+from html.parser import HTMLParser
 from pathlib import Path
 
 from ci.fuzzing import coverage, nightly, page
@@ -24,6 +26,23 @@ SF:/r/bench/b.hpp
 DA:1,0
 end_of_record
 """
+
+
+class Unclosed(HTMLParser):
+    """Elements of HTML (not of pictures in it) that are open."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open = []
+        self.feed(re.sub(r"<svg.*?</svg>", "", text, flags=re.S))
+
+    def handle_starttag(self, tag, _):
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            raise AssertionError(f"</{tag}> closes nothing, line {self.getpos()[0]}")
 
 
 class InFolder(unittest.TestCase):
@@ -122,6 +141,7 @@ class Page(InFolder):
         text = self.text(self.night(), now, last)
         self.assertIn("from nothing, newly missed: AA01", text)
         self.assertIn("<svg", text)
+        self.assertEqual(Unclosed(text).open, [])
 
 
 if __name__ == "__main__":
