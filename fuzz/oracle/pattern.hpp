@@ -58,7 +58,9 @@ class Ranges {
   public:
     /// False, and nothing changes, if it overlaps another one.
     [[nodiscard]] bool insert(const void* begin, std::size_t size) {
-        const auto from = reinterpret_cast<std::uintptr_t>(begin);
+        return insert(reinterpret_cast<std::uintptr_t>(begin), size);
+    }
+    [[nodiscard]] bool insert(std::uintptr_t from, std::size_t size) {
         const std::uintptr_t to = from + size;
         const auto after = ends_.lower_bound(from);
         if (after != ends_.end() && after->first < to) return false;
@@ -66,7 +68,12 @@ class Ranges {
         ends_[from] = to;
         return true;
     }
-    void erase(const void* begin) { ends_.erase(reinterpret_cast<std::uintptr_t>(begin)); }
+    void erase(const void* begin) { erase(reinterpret_cast<std::uintptr_t>(begin)); }
+    void erase(std::uintptr_t begin) { ends_.erase(begin); }
+    [[nodiscard]] bool covers(std::uintptr_t address) const {
+        const auto after = ends_.upper_bound(address);
+        return after != ends_.begin() && std::prev(after)->second > address;
+    }
 
   private:
     std::map<std::uintptr_t, std::uintptr_t> ends_;  ///< by their begins

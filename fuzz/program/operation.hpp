@@ -48,12 +48,19 @@ enum class OpKind : std::uint8_t {
     local_drain,  ///< drain_local_pages
     unreserve,    ///< the HIGHATOMIC reserve is given back
     // Mapping
-    area,       ///< vmalloc of `size` bytes aligned to 2^`align` pages; `count` odd: vzalloc
-    area_huge,  ///< vmalloc_huge
-    map,        ///< vmap of `count` frames
-    map_ram,    ///< vm_map_ram of `count` frames
-    purge,      ///< vm_unmap_aliases
-    touch,      ///< reads and writes page `size` of the slot's area on the CPU
+    area,         ///< vmalloc of `size` bytes aligned to 2^`align` pages; `count` odd: vzalloc
+    area_huge,    ///< vmalloc_huge of `size` bytes beside 2 MiB
+    chunk,        ///< a chunk of per-CPU areas
+    map,          ///< vmap of `count` frames; kmap of the frame `count`; `count` frames at page `size`
+    map_huge,     ///< a leaf of 2 MiB, or if `count` is odd of 1 GiB, at page `size`
+    map_ram,      ///< vm_map_ram of `count` frames
+    map_local,    ///< kmap_local of the frame `count`
+    unmap_local,  ///< kunmap_local of what the CPU's task mapped last
+    leave,        ///< the CPU leaves the address space; its task stops running
+    enter,        ///< it comes back; a task that stopped there runs again
+    purge,        ///< vm_unmap_aliases; a flush of everything
+    flush_range,  ///< a flush of `count` pages from page `size` on
+    touch,        ///< reads page `size` of what the slot has mapped on the CPU
     // Stacks
     fork,     ///< a task with a stack
     run,      ///< the slot's task uses `size` bytes of its stack
@@ -136,9 +143,16 @@ inline constexpr std::array<OpInfo, op_kind_count> op_infos{{
     {OpKind::unreserve, "unreserve", {.count = true}, true, {}},
     {OpKind::area, "area", {.slot = true, .size = true, .count = true, .align = true}, true, OpKind::release},
     {OpKind::area_huge, "area_huge", {.slot = true, .gfp = true, .size = true}, true, OpKind::release},
-    {OpKind::map, "map", {.slot = true, .count = true}, true, OpKind::release},
+    {OpKind::chunk, "chunk", {.slot = true}, true, OpKind::release},
+    {OpKind::map, "map", {.slot = true, .size = true, .count = true}, true, OpKind::release},
+    {OpKind::map_huge, "map_huge", {.slot = true, .size = true, .count = true}, true, OpKind::release},
     {OpKind::map_ram, "map_ram", {.slot = true, .count = true}, true, OpKind::release},
+    {OpKind::map_local, "map_local", {.count = true}, true, OpKind::unmap_local},
+    {OpKind::unmap_local, "unmap_local", {}, true, {}},
+    {OpKind::leave, "leave", {}, true, OpKind::enter},
+    {OpKind::enter, "enter", {}, true, {}},
     {OpKind::purge, "purge", {}, true, {}},
+    {OpKind::flush_range, "flush_range", {.size = true, .count = true}, true, {}},
     {OpKind::touch, "touch", {.slot = true, .size = true}, true, {}},
     {OpKind::fork, "fork", {.slot = true}, true, OpKind::release},
     {OpKind::run, "run", {.slot = true, .size = true}, true, {}},

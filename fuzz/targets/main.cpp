@@ -35,7 +35,11 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, st
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
                                                unsigned seed) {
     const Target& target = this_target();
-    if (!target.has_programs()) return LLVMFuzzerMutate(data, size, most);
+    if (!target.has_programs()) {
+        size = LLVMFuzzerMutate(data, size, most);
+        if (target.repair) target.repair({data, size});
+        return size;
+    }
     Random random{seed};
     if (random.one_in(8)) return LLVMFuzzerMutate(data, size, most);
     Program program = decode({data, size}, target.language);

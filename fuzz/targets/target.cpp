@@ -9,7 +9,8 @@ namespace kmemlab::fuzz {
 const std::vector<Target>& all_targets() {
     static const std::vector<Target> targets = [] {
         std::vector<Target> all;
-        for (auto family : {object_targets, page_targets}) {
+        for (auto family :
+             {object_targets, page_targets, mapping_targets, differential_targets, byte_targets}) {
             for (Target& target : family()) all.push_back(std::move(target));
         }
         return all;

@@ -19,6 +19,7 @@ struct Target {
     Language language{};    ///< of its programs; without operations: it takes bytes
     MachineMaker make{};
     std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
+    std::function<void(std::span<std::uint8_t>)> repair{};  ///< makes changed bytes acceptable, if anything
 
     [[nodiscard]] bool has_programs() const { return language.operations != 0; }
 };
@@ -26,6 +27,9 @@ struct Target {
 // Of each family of machines.
 [[nodiscard]] std::vector<Target> object_targets();
 [[nodiscard]] std::vector<Target> page_targets();
+[[nodiscard]] std::vector<Target> mapping_targets();
+[[nodiscard]] std::vector<Target> differential_targets();
+[[nodiscard]] std::vector<Target> byte_targets();
 
 [[nodiscard]] const std::vector<Target>& all_targets();
 /// Throws UsageError that lists the names.

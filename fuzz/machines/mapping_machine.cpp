@@ -1,0 +1,169 @@
+#include "fuzz/machines/mapping_machine.hpp"
+
+#include <array>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "allocators/base/tunable.hpp"
+
+namespace kmemlab::fuzz {
+namespace {
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+constexpr VirtAddr low{0xffffc90000000000};
+
+struct NamedWindow {
+    std::string_view name;
+    AddressRange window;
+};
+constexpr VirtAddr border{low.value() + 1024 * mib};
+constexpr VirtAddr top{~std::uint64_t{0} - page_size + 1};
+constexpr std::array<NamedWindow, 6> windows{{
+    {"small", {low, low + 2 * mib}},
+    {"middle", {low, low + 16 * mib}},
+    {"large", {low, low + 64 * mib}},
+    {"giant", {low, low + 4096 * mib}},
+    {"border", {VirtAddr{border.value() - 64 * page_size}, border + (16 * mib - 64 * page_size)}},
+    {"top", {VirtAddr{top.value() - 16 * mib}, top}},
+}};
+
+/// So small that entries are replaced often.
+constexpr std::string_view tiny_tlb =
+    "name=tiny\n"
+    "source=made for fuzzing\n"
+    "l1=4K 8/2 lru\n"
+    "l1=2M,1G 4/4 lru\n"
+    "l2=4K,2M,pde 32/4 plru\n"
+    "walk=pdpte,pml4e,pml5e 4/4 lru\n";
+
+const std::vector<TlbGeometry>& geometries() {
+    static const std::vector<TlbGeometry> all = [] {
+        std::vector<TlbGeometry> known = known_tlbs();
+        known.push_back(parse_tlb(tiny_tlb, "tiny"));
+        return known;
+    }();
+    return all;
+}
+
+/// A tunable that is one of the names in `items`.
+template <class Items>
+Tunable choice(std::string key, std::string help, std::string& variable, const Items& items) {
+    return {std::move(key), std::move(help), "a known name",
+            [&variable, &items](std::string_view value) {
+                const bool known =
+                    std::any_of(items.begin(), items.end(), [&](const auto& i) { return i.name == value; });
+                if (known) variable = value;
+                return known;
+            },
+            [&variable] { return variable; }};
+}
+
+}  // namespace
+
+std::vector<Tunable> MappingConfig::tunables() {
+    return {integer_tunable("mmu.levels", "levels of the page table", levels, 4, 5),
+            switch_tunable("mmu.tables", "tables come from the page source", tables),
+            choice("mmu.window", "where is mapped", window, windows),
+            choice("mmu.tlb", "translation caches", tlb, geometries())};
+}
+
+SoftMmuConfig MappingConfig::mmu(unsigned cpus) const {
+    const auto named = [](const auto& items, const std::string& name) {
+        return std::find_if(items.begin(), items.end(), [&](const auto& i) { return i.name == name; });
+    };
+    return {.cpus = cpus,
+            .levels = static_cast<unsigned>(levels),
+            .window = named(windows, window)->window,
+            .tlb = *named(geometries(), tlb)};
+}
+
+std::vector<Knob> mapping_knobs() {
+    return {{"mmu.levels", {"5"}},
+            {"mmu.window", {"small", "large", "border", "top", "giant"}},
+            {"mmu.tlb", {"intel-skylake-server", "intel-golden-cove", "amd-zen3", "arm-neoverse-n1"}},
+            {"mmu.tables", {"0"}},
+            {"pcp.enabled", {"0"}}};
+}
+
+MappingMachine::MappingMachine(const Setup& setup, const Layers& layers)
+    : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+      cpus_{setup.cpu_count()},
+      buddy_{arena_, cpus_, layers.buddy, log_},
+      pages_{buddy_},
+      free_at_begin_{buddy_.free_blocks()},
+      tables_from_pages_{layers.mapping.tables},
+      mmu_{std::make_unique<SoftMmu>(
+          arena_, layers.mapping.mmu(cpus_.count()),
+          tables_from_pages_ ? std::optional<PageSourceRef>{pages_} : std::nullopt)} {}
+
+void MappingMachine::judge_operation() {
+    if (const auto use = mmu_->broken_use())
+        break_law("V7", "cpu {} used a stale translation at {:#x}: frame {:#x}", use->cpu.value(),
+                  use->at.value(), use->used.value());
+    judge_reports();
+}
+
+void MappingMachine::judge_reports() {
+    if (!reports_.empty())
+        break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
+                  reports_.back().report);
+}
+
+void MappingMachine::judge_report(std::size_t first, MisuseKind kind, MisuseKind other) {
+    end();
+    if (reports_.size() != first + 1)
+        return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(kind));
+    const MisuseKind got = reports_[first].kind;
+    if (got != kind && got != other)
+        break_law("G11", "reported as {} instead of {}: {}", to_string(got), to_string(kind),
+                  reports_[first].report);
+}
+
+bool MappingMachine::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
+    constexpr std::uint64_t pages_below_table = 512;
+    constexpr std::uint64_t most_levels = 5;
+    pages += (pages / pages_below_table + 3) * most_levels;
+    std::vector<Pfn> got;
+    while (got.size() < pages) {
+        const auto pfn = buddy_.take(Order{0}, gfp.without(__GFP_ZERO), cpu);
+        if (!pfn) break;
+        got.push_back(*pfn);
+    }
+    for (const Pfn pfn : got) buddy_.give(pfn, Order{0}, cpu);
+    return got.size() == pages;
+}
+
+MaybeViolation MappingMachine::find_violation_below(std::uint64_t owned) const {
+    if (auto found = buddy_.find_violation()) return found;
+    if (buddy_.pages_in_use() == owned + table_pages()) return {};
+    return violation("G8", "{} pages are out, {} are owned and {} are tables", buddy_.pages_in_use(), owned,
+                     table_pages());
+}
+
+void MappingMachine::tear_down_below(std::uint64_t stay) {
+    mmu_.reset();
+    buddy_.drain(CpuId{0});
+    buddy_.unreserve_highatomic_pageblocks(MigrateType::movable, CpuId{0});
+    if (buddy_.pages_in_use() != stay)
+        break_law("G8", "{} pages are out when nothing lives, {} should be", buddy_.pages_in_use(), stay);
+    else if (stay == 0 && buddy_.free_blocks() != free_at_begin_)
+        break_law("B16", "free blocks are not as at the begin");
+    judge_reports();
+}
+
+bool MappingMachine::addresses_to_be_had(const VmapSpace<OwnedCpus>& space, std::uint64_t bytes,
+                                         std::uint64_t align) const {
+    const AddressRange window = mmu_->window();
+    const std::uint64_t needed = align <= page_size ? bytes : bytes + align - 1;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> busy{{window.end.value(), window.end.value()}};
+    space.for_each_busy([&](const VmapArea& area) { busy.emplace(area.start, area.end); });
+    std::uint64_t reached = window.begin.value();
+    for (const auto& [begin, end] : busy) {
+        if (begin >= reached && begin - reached >= needed) return true;
+        reached = std::max(reached, end);
+    }
+    return false;
+}
+
+}  // namespace kmemlab::fuzz

@@ -1,0 +1,117 @@
+/// What every machine of mappings stands on: memory, buddy, pages that can be told to fail, and a software
+/// MMU with a window so small that its addresses run out.
+///
+///     Arena <- Buddy <- WatchedPages (fails where it is told to) <- SoftMmu (its tables) <- vmalloc, stacks,
+///     ...
+///
+/// Judged here is what they share: translations that are used after they are gone (V7), pages that nobody
+/// owns (G8), and that in the end all is as at the begin (B16).
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "allocators/buddy/buddy.hpp"
+#include "allocators/mmu/soft_mmu.hpp"
+#include "allocators/vmalloc/vmap_space.hpp"
+#include "fuzz/machines/live_memory.hpp"
+#include "fuzz/machines/machine.hpp"
+#include "fuzz/oracle/watched_pages.hpp"
+
+namespace kmemlab::fuzz {
+
+/// What programs may set of the MMU. `window` names a place and a size: "small" (2 MiB), "middle" (16 MiB),
+/// "large" (64 MiB), "giant" (4 GiB), "border" (16 MiB, of which 64 pages lie below a border of 1 GiB), "top"
+/// (16 MiB, up to a page below the highest address).
+struct MappingConfig {
+    std::uint64_t levels = 4;
+    std::string window = "middle";
+    std::string tlb = "tiny";
+    bool tables = true;  ///< page tables come from the pages that can fail, else from the heap
+
+    [[nodiscard]] std::vector<Tunable> tunables();
+    [[nodiscard]] SoftMmuConfig mmu(unsigned cpus) const;
+};
+/// Knobs of those tunables, for targets to begin theirs with.
+[[nodiscard]] std::vector<Knob> mapping_knobs();
+
+class MappingMachine : public Machine {
+  public:
+    [[nodiscard]] std::uint64_t page_requests() const override { return pages_.requests(); }
+
+  protected:
+    /// `configs` are those of the layers above; the settings of the set-up go to whom they belong.
+    template <class... Configs>
+    MappingMachine(const Setup& setup, const Language& language, Configs&... configs)
+        : MappingMachine{setup, configure(setup, language, configs...)} {}
+
+    [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
+    /// The highest sizes stand for those at which arithmetic wraps (G6).
+    [[nodiscard]] static std::size_t size_of(const Operation& op) {
+        return op.size < 0xffff0000 ? op.size : ~std::size_t{0} - (0xffffffff - op.size);
+    }
+    /// Sizes with bit 8: requests of 2 MiB alone fail.
+    void fail(const Operation& op) {
+        pages_.fail(1 + op.count, op.size % 256, (op.size & 256) != 0 ? order_2m : Order{0});
+    }
+    /// After each operation: no stale translation was used, and nobody is told off who did nothing wrong.
+    void judge_operation();
+    /// G11: one report, of one of two kinds. Nothing else is asked of the machine afterwards.
+    void judge_report(std::size_t first, MisuseKind kind, MisuseKind other);
+
+    /// Could so many single pages be had, and tables for them all?
+    [[nodiscard]] bool pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu);
+    [[nodiscard]] std::uint64_t table_pages() const {
+        return tables_from_pages_ ? mmu_->stats().table_pages : 0;
+    }
+    /// Buddy's laws, and that others own as many pages as it gave: `owned`, and the tables.
+    [[nodiscard]] MaybeViolation find_violation_below(std::uint64_t owned) const;
+    /// When nothing above is left but `stay` pages.
+    void tear_down_below(std::uint64_t stay = 0);
+    /// Of all addresses in the window, is there room beside the busy areas? So it is when a search has
+    /// failed, because that has purged. Places that fit a larger alignment by luck do not count (VM-22).
+    [[nodiscard]] bool addresses_to_be_had(const VmapSpace<OwnedCpus>& space, std::uint64_t bytes,
+                                           std::uint64_t align) const;
+
+    [[nodiscard]] static std::uint64_t mark_of(std::uint64_t what) { return (what + 1) * 0x9e3779b97f4a7c15; }
+    [[nodiscard]] std::uint64_t word_at(Pfn pfn) const {
+        std::uint64_t word = 0;
+        std::memcpy(&word, arena_.address(pfn), sizeof word);
+        return word;
+    }
+
+    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
+    std::vector<Misuse> reports_;
+    Arena arena_;
+    OwnedCpus cpus_;
+    Buddy<OwnedCpus> buddy_;
+    oracle::WatchedPages<Buddy<OwnedCpus>> pages_;
+    FreeBlocks free_at_begin_;
+    bool tables_from_pages_;
+    std::unique_ptr<SoftMmu> mmu_;
+
+  private:
+    struct Layers {
+        BuddyConfig buddy;
+        MappingConfig mapping;
+    };
+    template <class... Configs>
+    [[nodiscard]] static Layers configure(const Setup& setup, const Language& language, Configs&... configs) {
+        Layers layers;
+        layers.buddy.layout = setup.zone_layout();
+        std::vector<Setting> settings;
+        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+        const auto apply = [&](auto& config) { apply_settings(settings, config.tunables()); };
+        apply(layers.buddy);
+        apply(layers.mapping);
+        (apply(configs), ...);
+        return layers;
+    }
+    MappingMachine(const Setup& setup, const Layers& layers);
+    void judge_reports();
+};
+
+}  // namespace kmemlab::fuzz

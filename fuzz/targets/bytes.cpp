@@ -1,0 +1,98 @@
+/// Targets of readers, which take bytes as they are: whatever they get, they refuse it by one line or read
+/// it, and what they read survives being written and read again.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include "bench/trace/describe.hpp"
+#include "bench/trace/packed.hpp"
+#include "bench/trace/text_reader.hpp"
+#include "fuzz/targets/target.hpp"
+
+namespace kmemlab::fuzz {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+
+MaybeFinding broken(std::string what) {
+    return Finding{.law = "trace", .what = std::move(what)};
+}
+
+struct Outcome {
+    std::optional<trace::Trace> trace;
+    std::string refusal;
+    [[nodiscard]] bool is_one_line() const { return refusal.find('\n') == std::string::npos; }
+};
+
+/// Reads a trace, or takes down the refusal.
+template <class Read>
+Outcome outcome_of(Read&& read) {
+    try {
+        return {read(), {}};
+    } catch (const UsageError& error) {
+        return {std::nullopt, error.what()};
+    }
+}
+
+Outcome read_text(std::string_view text, std::size_t piece) {
+    return outcome_of([&] {
+        trace::TextReader reader{"input"};
+        for (; !text.empty(); text.remove_prefix(std::min(piece, text.size()))) {
+            reader.feed(text.substr(0, piece));
+        }
+        return reader.finish();
+    });
+}
+
+/// The text of a recording. What comes of it does not depend on how the bytes were cut into pieces.
+MaybeFinding read_trace_text(Bytes input) {
+    const std::string_view text{reinterpret_cast<const char*>(input.data()), input.size()};
+    const Outcome whole = read_text(text, text.size() + 1);
+    const Outcome cut = read_text(text, 1 + text.size() % 97);
+    if (whole.refusal != cut.refusal)
+        return broken("cut into pieces the text is refused otherwise: " + cut.refusal);
+    if (!whole.is_one_line()) return broken("a refusal of several lines: " + whole.refusal);
+    if (!whole.trace || !cut.trace) return {};
+    const auto packed = trace::pack(*whole.trace);
+    if (packed != trace::pack(*cut.trace)) return broken("cut into pieces the text is another trace");
+    if (packed != trace::pack(trace::unpack(packed, "input")))
+        return broken("a trace does not survive its packed form");
+    return {};
+}
+
+MaybeFinding read_trace_packed(Bytes input) {
+    const Outcome read = outcome_of([&] { return trace::unpack(std::as_bytes(input), "input"); });
+    if (!read.is_one_line()) return broken("a refusal of several lines: " + read.refusal);
+    if (!read.trace) return {};
+    const auto written = trace::pack(*read.trace);
+    if (trace::pack(trace::unpack(written, "input")) != written)
+        return broken("what is written is not read alike");
+    if (trace::describe(*read.trace).empty()) return broken("a trace without a description");
+    return {};
+}
+
+/// Length and checksum are set right, or nothing behind them would ever be reached.
+void repair_packed(std::span<std::uint8_t> bytes) {
+    constexpr std::size_t length_at = 16;  // packed.hpp: bytes of the whole file
+    if (bytes.size() < length_at + 2 * sizeof(std::uint64_t)) return;
+    const std::uint64_t length = bytes.size();
+    std::memcpy(bytes.data() + length_at, &length, sizeof length);
+    const std::uint64_t sum = XXH3_64bits(bytes.data(), bytes.size() - sizeof(std::uint64_t));
+    std::memcpy(bytes.data() + bytes.size() - sizeof sum, &sum, sizeof sum);
+}
+
+}  // namespace
+
+std::vector<Target> byte_targets() {
+    return {{.name = "trace_text", .what = "the text of a recording", .read = read_trace_text},
+            {.name = "trace_packed",
+             .what = "a packed trace",
+             .read = read_trace_packed,
+             .repair = repair_packed}};
+}
+
+}  // namespace kmemlab::fuzz

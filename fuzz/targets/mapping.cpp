@@ -1,0 +1,97 @@
+/// Targets of what maps: vmalloc with one tree or with nodes, the MMU, per-CPU areas, kmap, stacks.
+#include <algorithm>
+
+#include "fuzz/machines/kmap_machine.hpp"
+#include "fuzz/machines/mmu_machine.hpp"
+#include "fuzz/machines/percpu_machine.hpp"
+#include "fuzz/machines/stack_machine.hpp"
+#include "fuzz/machines/vmalloc_machine.hpp"
+#include "fuzz/targets/target.hpp"
+
+namespace kmemlab::fuzz {
+namespace {
+
+constexpr OpSet vmalloc_operations =
+    op_set(OpKind::area, OpKind::area_huge, OpKind::map, OpKind::map_ram, OpKind::release, OpKind::touch,
+           OpKind::purge, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_foreign,
+           OpKind::misuse_inside, OpKind::misuse_twice);
+
+constexpr OpSet mmu_operations =
+    op_set(OpKind::map, OpKind::map_huge, OpKind::release, OpKind::release_some, OpKind::touch, OpKind::purge,
+           OpKind::flush_range, OpKind::leave, OpKind::enter, OpKind::fail, OpKind::walk);
+constexpr OpSet percpu_operations =
+    op_set(OpKind::chunk, OpKind::area, OpKind::release, OpKind::purge, OpKind::drain, OpKind::walk);
+constexpr OpSet kmap_operations =
+    op_set(OpKind::map, OpKind::release, OpKind::map_local, OpKind::unmap_local, OpKind::leave, OpKind::enter,
+           OpKind::touch, OpKind::fail, OpKind::walk, OpKind::misuse_order, OpKind::misuse_foreign);
+constexpr OpSet stack_operations =
+    op_set(OpKind::fork, OpKind::release, OpKind::run, OpKind::look, OpKind::forget, OpKind::grace,
+           OpKind::offline, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice);
+
+const std::vector<Knob>& vmalloc_knobs() {
+    static const std::vector<Knob> knobs = [] {
+        std::vector<Knob> all = mapping_knobs();
+        all.push_back({"vmalloc.lazy_max_pages", {"1", "8", "64", "512"}});
+        all.push_back({"vmalloc.lazy", {"0"}});
+        all.push_back({"vmalloc.huge", {"0"}});
+        return all;
+    }();
+    return knobs;
+}
+
+const std::vector<Knob>& stack_knobs() {
+    static const std::vector<Knob> knobs = [] {
+        std::vector<Knob> all = mapping_knobs();
+        all.push_back({std::string_view{"stacks"}, {"direct"}});
+        all.push_back({"kstack.arch", {"arm64", "arm"}});
+        all.push_back({"kstack.kasan", {"1"}});
+        all.push_back({"kstack.cache", {"0"}});
+        all.push_back({"kstack.usage", {"1"}});
+        all.push_back({"kstack.interrupt_stacks", {"0"}});
+        all.push_back({"vmalloc.lazy_max_pages", {"1", "16"}});
+        all.push_back({"vmalloc.lazy", {"0"}});
+        return all;
+    }();
+    return knobs;
+}
+
+template <unsigned most_nodes>
+std::unique_ptr<Machine> make_vmalloc(const Setup& setup, const Language& language) {
+    return std::make_unique<VmallocMachine>(setup, language, VmallocConfig{.most_nodes = most_nodes});
+}
+template <class M>
+std::unique_ptr<Machine> make(const Setup& setup, const Language& language) {
+    return std::make_unique<M>(setup, language);
+}
+std::unique_ptr<Machine> make_stacks(const Setup& setup, const Language& language) {
+    const auto settings = settings_of(setup, language);
+    const bool direct = std::any_of(settings.begin(), settings.end(),
+                                    [](const auto& setting) { return setting.first == "stacks"; });
+    if (direct) return make<StackMachine<DirectBelow>>(setup, language);
+    return make<StackMachine<MappedBelow>>(setup, language);
+}
+
+}  // namespace
+
+std::vector<Target> mapping_targets() {
+    static const std::vector<Knob> of_mmu = mapping_knobs();
+    static const std::vector<Knob> of_percpu = percpu_knobs();
+    static const std::vector<Knob> of_kmap = kmap_knobs();
+    const auto target = [](std::string_view name, std::string_view what, OpSet operations,
+                           const std::vector<Knob>& knobs, MachineMaker maker) {
+        return Target{.name = name, .what = what, .language = {name, operations, knobs}, .make = maker};
+    };
+    return {
+        target("vmalloc", "vmalloc with one tree of areas", vmalloc_operations, vmalloc_knobs(),
+               make_vmalloc<1>),
+        target("vmalloc-nodes", "vmalloc with a node for each CPU", vmalloc_operations, vmalloc_knobs(),
+               make_vmalloc<most_vmap_nodes>),
+        target("mmu", "the software MMU alone", mmu_operations, of_mmu, make<MmuMachine>),
+        target("percpu", "congruent areas for per-CPU memory", percpu_operations, of_percpu,
+               make<PercpuMachine>),
+        target("kmap", "kmap and kmap_local", kmap_operations, of_kmap, make<KmapMachine>),
+        target("stacks", "kernel stacks, mapped or direct", stack_operations, stack_knobs(), make_stacks),
+    };
+}
+
+}  // namespace kmemlab::fuzz
