@@ -46,7 +46,10 @@ std::optional<VirtAddr> VmapBlocks<Cpus>::take(std::uint64_t pages, CpuId cpu) {
     Block* const block = *at;
     const VirtAddr address = VirtAddr{block->area->start}.plus_pages(block_pages_ - block->free);
     block->free -= wanted;
-    if (block->free == 0) queue.blocks.erase(at);
+    if (block->free == 0) {
+        queue.blocks.erase(at);
+        queue.full.insert(block);
+    }
     return address;
 }
 
@@ -95,6 +98,7 @@ std::optional<bool> VmapBlocks<Cpus>::give(VirtAddr at, std::uint64_t pages, Cpu
         block->dirty_begin = std::min(block->dirty_begin, first);
         block->dirty_end = std::max(block->dirty_end, first + given);
         if (block->dirty < block_pages_) return false;
+        queues_[block->home].full.erase(block);
     }
     return retire(block, cpu);
 }
@@ -118,14 +122,16 @@ void VmapBlocks<Cpus>::drop_fragmented(CpuId cpu) {
 template <class Cpus>
 AddressRange VmapBlocks<Cpus>::dirty_range(CpuId cpu) {
     AddressRange range{VirtAddr{~std::uint64_t{0}}, VirtAddr{0}};
+    const auto widen = [&](const Block* block) {
+        if (block->dirty == 0) return;
+        const VirtAddr start{block->area->start};
+        range.begin = std::min(range.begin, start.plus_pages(block->dirty_begin));
+        range.end = std::max(range.end, start.plus_pages(block->dirty_end));
+    };
     for (CpuId c{0}; c.value() < queues_.count(); ++c) {
         const LockGuard<Cpus> guard{cpus_, queues_[c].lock, cpu};
-        for (const Block* block : queues_[c].blocks) {
-            if (block->dirty == 0) continue;
-            const VirtAddr start{block->area->start};
-            range.begin = std::min(range.begin, start.plus_pages(block->dirty_begin));
-            range.end = std::max(range.end, start.plus_pages(block->dirty_end));
-        }
+        std::for_each(queues_[c].blocks.begin(), queues_[c].blocks.end(), widen);
+        std::for_each(queues_[c].full.begin(), queues_[c].full.end(), widen);
     }
     return range;
 }
@@ -140,6 +146,10 @@ MaybeViolation VmapBlocks<Cpus>::find_violation() const {
             if (block->home != c || !queued.insert(block).second) {
                 return violation("V9", "block {:#x} is on another queue too", block->area->start);
             }
+        }
+        for (Block* block : queues_[c].full) {
+            if (all_.count(block) == 0 || block->home != c || block->free != 0)
+                return violation("V9", "CPU {} has a full block that is none", c.value());
         }
     }
     for (const Block* block : all_) {

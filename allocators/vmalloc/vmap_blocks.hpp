@@ -7,8 +7,10 @@
 /// advances: what was unmapped is not used again, and a block goes when all of it is dirty (VM-40..45). A
 /// block with nothing left is on no queue.
 ///
-/// Follows Linux 6.1. Laws: V9. Locks: one per CPU's queue, which also guards the blocks on it and those that
-/// left it; one for the set of all. The locks of the space come after these.
+/// Follows Linux 6.1. Difference: the dirty range has full blocks too, as since Linux 6.5; 6.1 overlooks them
+/// (VM-45), so that after vm_unmap_aliases CPUs still know what was unmapped there.
+/// Laws: V9. Locks: one per CPU's queue, which also guards the blocks on it and those that left it; one for
+/// the set of all. The locks of the space come after these.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +45,7 @@ class VmapBlocks {
 
     /// Blocks in which nothing lives and some space was never used go lazy (VM-45).
     void drop_fragmented(CpuId cpu);
-    /// The range that all dirty pages of queued blocks lie in (VM-34); empty: there are none.
+    /// The range that the dirty pages of all blocks lie in (VM-34); empty: there are none.
     [[nodiscard]] AddressRange dirty_range(CpuId cpu);
 
     [[nodiscard]] std::uint64_t block_pages() const { return block_pages_; }
@@ -66,7 +68,8 @@ class VmapBlocks {
     };
     struct Queue {
         typename Cpus::Lock lock;
-        std::list<Block*> blocks;  ///< oldest first
+        std::list<Block*> blocks;         ///< oldest first
+        std::unordered_set<Block*> full;  ///< off the queue, with pages that live
     };
 
     [[nodiscard]] Block* new_block(CpuId cpu);

@@ -99,3 +99,17 @@ TEST_CASE("a flush that is forgotten is found when the addresses are used again"
         CHECK(f.mmu.translate(old, other) == frame);  // and is read from
     }
 }
+
+TEST_CASE("a purge reaches what was unmapped in a block that has no room left") {
+    Fixture f{1};
+    const std::vector<Pfn> frames(64, *f.pages.take(Order{0}, GFP_KERNEL, cpu));
+    std::vector<VirtAddr> mappings;
+    for (std::uint64_t left = f.vm.blocks().block_pages(); left > 0; left -= frames.size()) {
+        mappings.push_back(*f.vm.vm_map_ram(frames, cpu));
+        REQUIRE(f.mmu.touch(mappings.back(), other));
+    }
+    f.vm.vm_unmap_ram(mappings.back(), frames.size(), cpu);
+    f.vm.vm_unmap_aliases(cpu);
+    CHECK_FALSE(f.mmu.touch(mappings.back(), other));
+    CHECK(f.law() == "");
+}

@@ -85,6 +85,15 @@ TEST_CASE("a block in which nothing lives is dropped if asked, whoever's it is")
     CHECK(f.violation() == "");
 }
 
+TEST_CASE("what was unmapped in a block without room is to be flushed too") {
+    Fixture f;
+    const std::uint64_t first = f.take(64);
+    for (int i = 1; i < 16; ++i) (void)f.take(64);
+    f.give(first, 64);
+    CHECK(f.blocks.dirty_range(cpu0) == AddressRange{window.begin, window.begin.plus_pages(64)});
+    CHECK(f.violation() == "");
+}
+
 TEST_CASE("pages that are in no block are refused") {
     Fixture f;
     CHECK_FALSE(f.blocks.give(window.begin.plus_pages(5), 1, cpu0));
