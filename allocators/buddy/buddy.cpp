@@ -119,6 +119,7 @@ typename Buddy<Cpus>::Target Buddy<Cpus>::make_target(Gfp gfp) const {
     target.preferred = populated_.front();
     const auto wanted = highest_zone(gfp.without(__GFP_RECLAIMABLE));
     if (!wanted || (gfp.has(__GFP_MOVABLE) && gfp.has(__GFP_RECLAIMABLE))) return target;
+    target.coherent = true;
     const auto configured = [&](ZoneType type) {
         return std::find_if(zones_.begin(), zones_.end(), [&](auto& zone) { return zone->type() == type; });
     };
@@ -128,9 +129,10 @@ typename Buddy<Cpus>::Target Buddy<Cpus>::make_target(Gfp gfp) const {
     for (auto zone = zones_.begin(); zone <= highest; ++zone) {
         if ((*zone)->populated()) {
             target.preferred = zone->get();
-            target.valid = true;
+            target.exists = true;
         }
     }
+    if (!target.exists) return target;  // its mark lets no request pass the fast way
     target.highest = static_cast<unsigned>(highest - zones_.begin());
     if (grouping_ && gfp.has(__GFP_MOVABLE)) target.type = MigrateType::movable;
     if (grouping_ && gfp.has(__GFP_RECLAIMABLE)) target.type = MigrateType::reclaimable;
@@ -142,7 +144,7 @@ typename Buddy<Cpus>::Target Buddy<Cpus>::make_target(Gfp gfp) const {
 template <class Cpus>
 FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
-    if (!target.valid) {
+    if (!target.coherent) {
         misuse_.report(
             {MisuseKind::bad_request,
              nullptr,
@@ -151,7 +153,7 @@ FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
         return no_frame;
     }
     FrameIndex index = no_frame;
-    if (order <= max_order) index = allocate_block({gfp, order, target}, cpu);
+    if (order <= max_order && target.exists) index = allocate_block({gfp, order, target}, cpu);
     if (index == no_frame) {
         count_allocation(cpu, Path::failed);
     } else {
@@ -203,7 +205,9 @@ FrameIndex Buddy<Cpus>::reclaim_and_retry(const Attempt& attempt, const AttemptF
     if (index == no_frame && end_boosts(cpu)) index = try_zones(attempt, Mark::min, flags, cpu);
     const bool gives_up = attempt.gfp.has(__GFP_NORETRY) ||
                           (attempt.order > costly_order && !attempt.gfp.has(__GFP_RETRY_MAYFAIL));
-    if (index == no_frame && !gives_up && unreserve_highatomic_pageblocks(attempt.target.type, cpu) > 0) {
+    if (index == no_frame && !gives_up) {
+        // Even where no page moves, the reserve may count less than before (BUDDY-41).
+        unreserve_highatomic_pageblocks(attempt.target.type, cpu);
         index = try_zones(attempt, Mark::min, flags, cpu);
     }
     if (index != no_frame || !attempt.gfp.has(__GFP_NOFAIL)) return index;
@@ -392,7 +396,7 @@ std::size_t Buddy<Cpus>::alloc_pages_bulk_array(Gfp gfp, std::span<Page*> pages,
     const std::size_t first = filled();
     if (first == pages.size()) return first;
     const Target& target = target_of(gfp);
-    if (pages.size() - first == 1 || !target.valid) return one(first);
+    if (pages.size() - first == 1 || !target.exists) return one(first);
     const unsigned preferred = target.preferred->settings().position;
     for (unsigned i = preferred + 1; i-- > 0;) {
         Zone<Cpus>& zone = *zones_[i];
@@ -469,9 +473,9 @@ bool Buddy<Cpus>::end_boosts(CpuId cpu) {
 template <class Cpus>
 void Buddy<Cpus>::drain(CpuId cpu) {
     drain_all_pages(cpu);
-    unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
     end_boosts(cpu);
     for (Zone<Cpus>* zone : populated_) {
+        zone->end_reserve(cpu);
         for (CpuId whose; whose.value() < cpus_.count(); ++whose) zone->settle_free_pages(whose);
     }
 }

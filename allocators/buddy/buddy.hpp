@@ -9,7 +9,8 @@
 ///  - Nothing can be reclaimed, compacted or killed here. A request that may reclaim (BUDDY-77)
 ///    empties its own CPU's lists and counts instead, ends the boost of the watermarks and takes back the
 ///    HIGHATOMIC reserve once, and then gets null; NOFAIL takes the last page, and null only if there is
-///    none.
+///    none but on other CPUs' lists.
+///  - drain() ends the whole HIGHATOMIC reserve, whose rules (BUDDY-41) leave some pageblocks in it for ever.
 ///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in
 ///    Linux it stays apart until one of the two is allocated and freed (B4, B16).
 ///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists. Of B6
@@ -125,7 +126,8 @@ class Buddy {
         Zone<Cpus>* preferred = nullptr;              ///< the highest populated zone allowed
         unsigned highest = Zone<Cpus>::no_easy_mark;  ///< position of the highest zone allowed
         MigrateType type = MigrateType::unmovable;
-        bool valid = false;  ///< false: bits that exclude each other
+        bool coherent = false;  ///< false: bits that exclude each other
+        bool exists = false;    ///< some zone that is allowed has memory
     };
     struct FramesOfZone {
         FrameIndex start = 0;

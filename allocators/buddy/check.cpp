@@ -94,7 +94,12 @@ MaybeViolation ZoneChecker<Cpus>::check_block(FrameIndex index, Order order, Mig
         return violation("B6", "{} lies on the list of {} but is marked {}", at(), name(type),
                          name(state.type));
     }
-    if (order < max_order && zone_.may_merge(pfn.buddy(order), order, type)) {
+    // Whichever of the two was freed last: by BUDDY-12 a reserved pageblock may keep one of them from
+    // merging.
+    const auto would_merge = [&](Pfn freed) {
+        return zone_.may_merge(freed.buddy(order), order, zone_.arena_.page(freed).load_state().type);
+    };
+    if (order < max_order && would_merge(pfn) && would_merge(pfn.buddy(order))) {
         return violation("B4", "{} and its buddy 0x{:x} are both free", at(), pfn.buddy(order).value());
     }
     return {};
@@ -128,8 +133,13 @@ MaybeViolation ZoneChecker<Cpus>::check_per_cpu(CpuId cpu) const {
     if (static_cast<std::int64_t>(pages) != pcp.count()) {
         return violation("B8", "{} hold {} pages, counted {}", at(), pages, pcp.count());
     }
-    const auto slack =
-        std::max<std::int64_t>(pcp.batch, 2) * static_cast<std::int64_t>(max_pcp_order.pages());
+    // A refill does not look at `high` (BUDDY-53): each list may have been filled once.
+    std::int64_t slack = 0;
+    for (Order order; order <= max_pcp_order; ++order) {
+        const std::int64_t blocks =
+            pcp.batch == 1 ? 1 : std::max<std::int64_t>(pcp.batch >> order.value(), 2);
+        slack += request_types * blocks * static_cast<std::int64_t>(order.pages());
+    }
     if (pcp.count() > pcp.high + slack) {
         return violation("B8", "{} hold {} pages, more than high {} and {}", at(), pcp.count(), pcp.high,
                          slack);

@@ -294,8 +294,13 @@ std::optional<typename Zone<Cpus>::Moved> Zone<Cpus>::move_pageblock(Pfn inside,
     const Pfn start = inside.align_down(pageblock_order_);
     const Pfn end = start + pageblock_pages();
     if (end > span_.end) return {};
+    return move_free(start < span_.start ? inside : start, end, type);
+}
+
+template <class Cpus>
+typename Zone<Cpus>::Moved Zone<Cpus>::move_free(Pfn pfn, Pfn end, MigrateType type) {
     Moved moved;
-    for (Pfn pfn = start < span_.start ? inside : start; pfn < end;) {
+    while (pfn < end) {
         const PageState state = arena_.page(pfn).load_state();
         if (state.kind != PageKind::free_block) {
             moved.movable_in_use += state.kind == PageKind::lru ? 1 : 0;
@@ -371,6 +376,21 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
         if (moved && moved->free > 0) return true;
     }
     return false;
+}
+
+template <class Cpus>
+void Zone<Cpus>::end_reserve(CpuId cpu) {
+    const LockGuard guard{cpus_, lock_, cpu};
+    for (std::size_t i = 0; i < pageblock_types_.size(); ++i) {
+        if (pageblock_types_[i].load(std::memory_order_relaxed) != MigrateType::highatomic) continue;
+        pageblock_types_[i].store(MigrateType::movable, std::memory_order_relaxed);
+        const Pfn start{(first_pageblock_ + i) << pageblock_order_.value()};
+        move_free(std::max(start, span_.start), std::min(start + pageblock_pages(), span_.end),
+                  MigrateType::movable);
+        merge_again(start, MigrateType::movable, cpu);
+    }
+    reserved_highatomic_ = 0;
+    update_easy_marks();
 }
 
 // ---- per-CPU lists (BUDDY-50..57) --------------------------------------------------------------------

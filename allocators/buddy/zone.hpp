@@ -122,6 +122,9 @@ class Zone {
 
     /// Gives one reserved pageblock to `type` (BUDDY-41); false if no page moved.
     bool unreserve_highatomic(MigrateType type, bool force, CpuId cpu);
+    /// Gives all of the reserve to MOVABLE, also what BUDDY-41 cannot: pageblocks that the zone ends in, and
+    /// free ones whose pages were on a CPU's list when they were reserved.
+    void end_reserve(CpuId cpu);
 
     [[nodiscard]] MigrateType pageblock_type(Pfn pfn) const {
         return pageblock_types_[pageblock(pfn)].load(std::memory_order_relaxed);
@@ -182,6 +185,8 @@ class Zone {
     /// (BUDDY-34e); from `inside` on if the zone begins in it; nothing, and no answer, if the zone ends in
     /// it.
     std::optional<Moved> move_pageblock(Pfn inside, MigrateType type);
+    /// The same for the free blocks that begin in [pfn, end).
+    Moved move_free(Pfn pfn, Pfn end, MigrateType type);
     void merge_again(Pfn start, MigrateType type, CpuId cpu);
     [[nodiscard]] bool claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const;
     void raise_boost();

@@ -36,5 +36,6 @@ struct Command {
 [[nodiscard]] Command add_mapping(CLI::App& program);
 [[nodiscard]] Command add_golden(CLI::App& program);
 [[nodiscard]] Command add_experiment(CLI::App& program);
+[[nodiscard]] std::vector<Command> add_fuzz(CLI::App& program);
 
 }  // namespace kmemlab::cli

@@ -25,6 +25,7 @@ Examples:
   kmemlab mapping --json mapping.json
   kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst
   kmemlab experiment kmalloc-limits
+  kmemlab fuzz random --target slub --runs 1000
 Each command explains itself: kmemlab COMMAND --help)";
 
 /// Help and version are asked for, and printed; everything else that the parser throws is bad usage.
@@ -56,6 +57,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_mapping(program));
     commands.push_back(add_golden(program));
     commands.push_back(add_experiment(program));
+    for (Command& command : add_fuzz(program)) commands.push_back(std::move(command));
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

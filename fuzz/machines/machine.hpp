@@ -31,6 +31,8 @@ class Machine {
     virtual void tear_down() = 0;
     /// Who decides at marked points, for machines that have them.
     virtual void follow(Schedule*) {}
+    /// Requests for pages so far, where operation `fail` can refuse them.
+    [[nodiscard]] virtual std::uint64_t page_requests() const { return 0; }
     /// The state of what an operation touches, for people.
     [[nodiscard]] virtual std::string describe() const { return {}; }
 

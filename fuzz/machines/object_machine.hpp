@@ -47,6 +47,7 @@ class ObjectMachine final : public Machine {
     void perform(const Operation& op) override;
     [[nodiscard]] MaybeViolation find_violation() override;
     void tear_down() override;
+    [[nodiscard]] std::uint64_t page_requests() const override { return pages_.requests(); }
     [[nodiscard]] std::string describe() const override;
 
   private:

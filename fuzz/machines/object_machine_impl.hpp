@@ -389,9 +389,13 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
         else
             objects_.deallocate(p, cpu);
     };
-    const bool judged = op.kind == OpKind::misuse_overwrite   ? has(checks, CacheFlags::red_zone)
-                        : op.kind == OpKind::misuse_use_freed ? has(checks, CacheFlags::poison)
-                                                              : has(checks, CacheFlags::consistency_checks);
+    const bool checked = has(checks, CacheFlags::consistency_checks);
+    // Constructed objects, and those that may be read after their free, are not poisoned (SLUB-74).
+    const bool poisoned = has(checks, CacheFlags::poison) && !has(checks, CacheFlags::typesafe_by_rcu) &&
+                          (own == nullptr || own->constructor == nullptr);
+    const bool judged = op.kind == OpKind::misuse_overwrite   ? checked && has(checks, CacheFlags::red_zone)
+                        : op.kind == OpKind::misuse_use_freed ? checked && poisoned
+                                                              : checked;
     if (!judged || !prepare_release(object, *item)) return;
     item->objects.erase(item->objects.begin());
     switch (op.kind) {
@@ -458,7 +462,6 @@ void ObjectMachine<Objects>::tear_down() {
     }
     objects_.drain(cpu);
     buddy_.drain(cpu);
-    buddy_.unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
     if (auto found = find_violation()) return break_law(std::move(*found));
     if (buddy_.pages_in_use() != 0)
         return break_law("G8", "{} pages are still out when nothing lives", buddy_.pages_in_use());

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +60,9 @@ class PageMachine final : public Machine {
         std::uint64_t pages = 0;
         std::uint64_t for_all = 0;          ///< not of the HIGHATOMIC reserve
         std::uint64_t largest_for_all = 0;  ///< pages of the largest such block
+        std::uint64_t reserved = 0;  ///< of the reserve, in pageblocks that can be given back (BUDDY-41)
+        std::uint64_t largest_reserved = 0;
+        std::uint64_t given_back = 0;  ///< pages that the reserve would count less
     };
     using FreeInZones = std::array<FreeInZone, max_zones>;
 
@@ -92,6 +96,8 @@ class PageMachine final : public Machine {
     }
     void judge_null(Order order, Gfp gfp);
     void judge_marks(const FreeInZones& before, Order order, Gfp gfp);
+    void judge_zone(const FreeInZones& before, const Block& block, Gfp gfp);
+    void judge_reserves(Gfp gfp);
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
@@ -103,6 +109,7 @@ class PageMachine final : public Machine {
     FreeBlocks free_at_begin_;
     std::vector<bool> owned_;  ///< by frame of the arena
     std::uint64_t owned_frames_ = 0;
+    std::uint64_t reserved_ = 0;  ///< pages in HIGHATOMIC pageblocks, when last looked at
     Slots<Item> slots_;
 };
 
@@ -144,12 +151,18 @@ void PageMachine<Cpus>::perform(const Operation& op) {
             break;
         case OpKind::drain:
             buddy_.drain(cpu);
+            for (const auto& zone : buddy_.zones()) {
+                if (zone->reserved_highatomic() != 0)
+                    break_law("B7", "{} reserves {} pages after a drain", to_string(zone->type()),
+                              zone->reserved_highatomic());
+            }
             break;
         case OpKind::walk:
             break;
         default:
             return misuse(op);
     }
+    judge_reserves(gfp_of(op).gfp);
     if (!reports_.empty())
         break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
                   reports_.back().report);
@@ -161,13 +174,21 @@ template <class Cpus>
 auto PageMachine<Cpus>::free_in_zones() const -> FreeInZones {
     FreeInZones all;
     for (std::size_t z = 0; z < buddy_.zones().size(); ++z) {
+        std::set<std::uint64_t> givable;  // pageblocks, by their first frame
         for (Order order{0}; order <= max_order; ++order) {
             const FreeArea& area = buddy_.zones()[z]->free_area(order);
             std::uint64_t reserved = 0;
+            const Zone<Cpus>& zone = *buddy_.zones()[z];
             for (FrameIndex f = area.list(MigrateType::highatomic).head(); f != no_frame;
                  f = arena_.page_at(f).next) {
                 ++reserved;
+                const Pfn block = arena_.pfn_at(f).align_down(zone.pageblock_order());
+                if (block + zone.pageblock_pages() > zone.span().end) continue;
+                givable.insert(block.value());
+                all[z].reserved += order.pages();
+                all[z].largest_reserved = order.pages();
             }
+            all[z].given_back = givable.size() * zone.pageblock_pages();
             all[z].pages += area.blocks * order.pages();
             all[z].for_all += (area.blocks - reserved) * order.pages();
             if (area.blocks > reserved) all[z].largest_for_all = order.pages();
@@ -198,24 +219,67 @@ unsigned PageMachine<Cpus>::highest_zone(Gfp gfp) const {
 /// requests that cannot go elsewhere.
 template <class Cpus>
 void PageMachine<Cpus>::judge_null(Order order, Gfp gfp) {
-    if (gfp.has(__GFP_MEMALLOC)) return;
+    if (gfp.has(__GFP_MEMALLOC) || order > max_order) return;
     const unsigned highest = highest_zone(gfp);
     const FreeInZones free = free_in_zones();
+    // Who may reclaim, and does not give up early, gets the HIGHATOMIC reserve too (BUDDY-77).
+    const bool unreserves = gfp.has(__GFP_DIRECT_RECLAIM) && !gfp.has(__GFP_NORETRY) && order <= costly_order;
     for (unsigned z = 0; z <= highest && z < buddy_.zones().size(); ++z) {
         const Zone<Cpus>& zone = *buddy_.zones()[z];
-        if (!zone.populated() || zone.type() > ZoneType::movable) continue;
+        if (!zone.populated()) continue;
         const ZoneSettings& s = zone.settings();
-        const std::uint64_t kept = gfp.has(__GFP_NOFAIL)
-                                       ? 0
-                                       : s.marks.min + zone.boost() + s.lowmem_reserve[highest] +
-                                             zone.reserved_highatomic() + slack(zone);
-        if (free[z].largest_for_all < order.pages() || free[z].for_all <= kept + order.pages()) continue;
-        return break_law(
-            gfp.has(__GFP_NOFAIL) ? "M3" : "M1",
-            "no block of order {} (gfp {:#x}), but {} has {} free pages, {} in one block, and keeps {}",
-            order.value(), gfp.bits(), to_string(zone.type()), free[z].for_all, free[z].largest_for_all,
-            kept);
+        const bool ends_boosts = gfp.has(__GFP_DIRECT_RECLAIM);
+        std::uint64_t kept = s.marks.min + (ends_boosts ? 0 : zone.boost()) + s.lowmem_reserve[highest] +
+                             slack(zone) + zone.reserved_highatomic();
+        // A reserved pageblock counts whole, whatever of it is in use, until it is given back.
+        if (unreserves) kept -= std::min(kept, free[z].given_back);
+        if (gfp.has(__GFP_NOFAIL)) kept = 0;
+        const std::uint64_t pages = free[z].for_all + (unreserves ? free[z].reserved : 0);
+        const std::uint64_t largest =
+            std::max(free[z].largest_for_all, unreserves ? free[z].largest_reserved : 0);
+        if (largest < order.pages() || pages <= kept + order.pages()) continue;
+        return break_law(gfp.has(__GFP_NOFAIL) ? "M3" : "M1",
+                         "no block of order {} (gfp {:#x}), but {} has {} free pages, {} in one block, and "
+                         "keeps {}",
+                         order.value(), gfp.bits(), to_string(zone.type()), pages, largest, kept);
     }
+}
+
+/// B15: an ordinary request is served by the highest zone that it may use, if that is above its low mark.
+template <class Cpus>
+void PageMachine<Cpus>::judge_zone(const FreeInZones& before, const Block& block, Gfp gfp) {
+    // With DMA32 a request may rather go lower than mix types in a pageblock (BUDDY-70).
+    if (gfp.has(__GFP_MEMALLOC | __GFP_NOFAIL)) return;
+    for (const auto& zone : buddy_.zones()) {
+        if (zone->type() == ZoneType::dma32) return;
+    }
+    const unsigned highest = highest_zone(gfp);
+    for (unsigned z = highest + 1; z-- > 0;) {
+        const Zone<Cpus>& zone = *buddy_.zones()[z];
+        if (zone.contains(block.first)) return;
+        if (!zone.populated()) continue;
+        const ZoneSettings& s = zone.settings();
+        const std::uint64_t enough = s.marks.low + zone.boost() + s.lowmem_reserve[highest] +
+                                     zone.reserved_highatomic() + slack(zone) + block.order.pages();
+        if (before[z].for_all <= enough || before[z].largest_for_all < block.order.pages()) continue;
+        return break_law("B15", "frame {:#x} comes from a lower zone than {}, which had {} free pages",
+                         block.first.value(), to_string(zone.type()), before[z].for_all);
+    }
+}
+
+/// B7, B9: who may add to the reserve, and which zones are large enough for a boost.
+template <class Cpus>
+void PageMachine<Cpus>::judge_reserves(Gfp gfp) {
+    std::uint64_t reserved = 0;
+    for (const auto& zone : buddy_.zones()) {
+        reserved += zone->reserved_highatomic();
+        if (zone->boost() > 0 && 4 * zone->pageblock_pages() > zone->managed())
+            break_law("B9", "the marks of {} are raised, which has {} pages only", to_string(zone->type()),
+                      zone->managed());
+    }
+    if (reserved > reserved_ && !gfp.has(__GFP_HIGH))
+        break_law("B7", "a request without __GFP_HIGH (gfp {:#x}) adds to the reserve", gfp.bits());
+    reserved_ = reserved;
 }
 
 /// B9, M5: an ordinary request leaves a zone's min mark alone.
@@ -326,7 +390,11 @@ void PageMachine<Cpus>::take_blocks(const Operation& op, std::size_t most) {
         if (!adopt(block, gfp)) return;
         item.blocks.push_back(block);
         judge_marks(before, order, gfp);
+        // What struck in between may have taken from any zone.
+        if (op.strike_at == 0) judge_zone(before, block, gfp);
     }
+    // A text is made at exhaustion too.
+    if (op.kind == OpKind::pages_fill && buddy_.snapshot().empty()) break_law("M4", "no texts");
     keep(std::move(item), op.slot, cpu_of(op));
 }
 
@@ -335,7 +403,8 @@ void PageMachine<Cpus>::take_bulk(const Operation& op) {
     const Gfp gfp = gfp_of(op).gfp;
     std::vector<Page*> pages(op.count, nullptr);
     const std::size_t got = buddy_.alloc_pages_bulk_array(gfp, pages, cpu_of(op));
-    if (got < pages.size()) judge_null(Order{0}, gfp);
+    // A bulk may end at the low mark; nothing at all must mean that there is no page (BUDDY-63).
+    if (got == 0 && !pages.empty()) judge_null(Order{0}, gfp);
     if (got > pages.size()) return break_law("U9", "{} of {} pages", got, pages.size());
     Item item;
     for (std::size_t i = 0; i < pages.size() && !broken(); ++i) {
@@ -351,9 +420,16 @@ void PageMachine<Cpus>::take_bulk(const Operation& op) {
 
 template <class Cpus>
 void PageMachine<Cpus>::take_exact(const Operation& op) {
-    const std::size_t bytes = 1 + op.size % (max_order.bytes() / 4);
+    // The highest sizes stand for those at which arithmetic wraps (G6).
+    const std::size_t bytes = op.size >= 0xffff0000   ? ~std::size_t{0} - (0xffffffff - op.size)
+                              : op.size >= 0xfffe0000 ? (std::size_t{1} << 44) + (op.size - 0xfffe0000)
+                                                      : 1 + op.size % (max_order.bytes() / 4);
     const Gfp gfp = gfp_of(op).gfp.without(__GFP_COMP);
     void* const p = buddy_.alloc_pages_exact(bytes, gfp, cpu_of(op));
+    if (bytes > max_order.bytes()) {
+        if (p != nullptr) break_law("G6", "memory for {} bytes", bytes);
+        return;
+    }
     if (p == nullptr) return judge_null(order_of(bytes), gfp);
     const Block block{.first = arena_.pfn(p), .order = order_of(bytes), .exact = bytes};
     if (!adopt(block, gfp)) return;
@@ -435,7 +511,10 @@ void PageMachine<Cpus>::misuse(const Operation& op) {
         op.kind == OpKind::misuse_order ? MisuseKind::wrong_order : MisuseKind::double_free;
     if (reports_.size() != first + 1)
         return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(due));
-    if (reports_[first].kind != due)
+    // A block that was freed may have become the inside of a larger one.
+    const bool merged =
+        op.kind == OpKind::misuse_twice && reports_[first].kind == MisuseKind::interior_pointer;
+    if (reports_[first].kind != due && !merged)
         break_law("G11", "reported as {} instead of {}", to_string(reports_[first].kind), to_string(due));
 }
 
@@ -457,7 +536,6 @@ void PageMachine<Cpus>::tear_down() {
     }
     if (broken()) return;
     buddy_.drain(cpu);
-    buddy_.unreserve_highatomic_pageblocks(MigrateType::movable, cpu);
     if (auto found = find_violation()) return break_law(std::move(*found));
     if (buddy_.free_blocks() != free_at_begin_) break_law("B16", "free blocks are not as at the begin");
 }

@@ -7,10 +7,10 @@ namespace kmemlab::fuzz {
 namespace {
 
 /// Sizes where something changes: classes of kmalloc, pages, orders, and where arithmetic may wrap.
-constexpr std::array<std::uint32_t, 34> edge_sizes{
-    8,    16,   32,   64,    96,    128,   192,     256,        512,        1024,       2048,    4096,
-    8192, 8193, 4097, 12288, 16384, 32768, 65536,   131072,     262144,     1048576,    2097152, 4194304,
-    1,    7,    0,    40,    255,   3000,  4194305, 0x7fffffff, 0xffffffff, 0xffff0000,
+constexpr std::array<std::uint32_t, 35> edge_sizes{
+    8,    16,   32,   64,    96,    128,   192,     256,        512,        1024,       2048,       4096,
+    8192, 8193, 4097, 12288, 16384, 32768, 65536,   131072,     262144,     1048576,    2097152,    4194304,
+    1,    7,    0,    40,    255,   3000,  4194305, 0x7fffffff, 0xffffffff, 0xffff0000, 0xfffe0040,
 };
 
 std::uint32_t random_size(Random& random) {
@@ -61,7 +61,7 @@ Setup random_setup(const Language& language, Random& random) {
     Setup setup{.cpus = byte(random, 4),
                 .arena = random.one_in(2) ? std::uint8_t{0} : byte(random, 4),
                 .start = byte(random, 8),
-                .layout = byte(random, 6),
+                .layout = byte(random, 7),
                 .walk = static_cast<std::uint8_t>(4 + random.below(4)),
                 .seed = byte(random, 256)};
     if (!random.one_in(3)) {

@@ -17,7 +17,7 @@ constexpr std::array<std::size_t, 4> arena_choices{8, 4, 16, 32};  // MiB
 /// Aligned to all orders, to none, to some; where DMA, DMA32 and NORMAL begin.
 constexpr std::array<std::uint64_t, 8> start_choices{0, 1, 4096, 1000, 0x100000, 0x100003, 512, 3071};
 /// Borders of zones that no order but the least is aligned to.
-constexpr std::array<std::string_view, 6> layout_choices{
+constexpr std::array<std::string_view, 7> layout_choices{
     "single", "x86-64", "DMA:333,NORMAL", "DMA:256,DMA32:517,NORMAL", "NORMAL:600,MOVABLE", "DMA:512,NORMAL",
 };
 

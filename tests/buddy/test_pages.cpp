@@ -121,6 +121,20 @@ TEST_CASE("a request goes to the highest zone it may use and falls to lower ones
     CHECK(machine.broken_law() == "");
 }
 
+TEST_CASE("a request for zones without memory gets none, and none of a higher zone") {
+    BuddyConfig config;
+    config.layout = "x86-64";
+    BuddyMachine<> machine{std::size_t{16} << 20, 1, config, Pfn{4096}};  // above all of DMA
+    for (const Order order : {Order{0}, Order{0}, Order{3}}) {
+        CHECK_FALSE(machine.buddy.take(order, GFP_KERNEL | __GFP_DMA, cpu0));
+    }
+    std::array<Page*, 3> pages{};
+    CHECK(machine.buddy.alloc_pages_bulk_array(GFP_KERNEL | __GFP_DMA, pages, cpu0) == 0);
+    CHECK(machine.buddy.take(Order{0}, GFP_KERNEL | __GFP_DMA32, cpu0));
+    CHECK(machine.reports.empty());
+    CHECK(machine.broken_law() == "");
+}
+
 TEST_CASE("no block crosses an unaligned zone border, and freeing all restores the largest blocks") {
     BuddyConfig config;
     config.layout = "dma:1000,dma32:3001,normal";
@@ -227,4 +241,37 @@ TEST_CASE("zones that cannot be are refused in one line") {
                Catch::Contains("more than the arena's 2048 pages"));
     CHECK_THAT(message("dma:x,normal", std::size_t{8} << 20), Catch::Contains("NAME:PAGES"));
     CHECK(message("dma:100,normal", std::size_t{8} << 20).empty());
+}
+
+TEST_CASE("drain ends the whole reserve: what a zone ends in, and what was on a CPU's list") {
+    // The last pageblock is cut by the zone's end, so that BUDDY-41 cannot give it back.
+    BuddyMachine<> machine{std::size_t{2760} << page_shift, 2};
+    const auto before = machine.buddy.free_blocks();
+    std::vector<Pfn> single;
+    while (const auto pfn = machine.buddy.take(Order{0}, GFP_NOWAIT, cpu0)) single.push_back(*pfn);
+    machine.buddy.give(single.back(), Order{0}, CpuId{1});
+    single.pop_back();
+    std::vector<Pfn> pairs;
+    while (const auto pfn = machine.buddy.take(Order{1}, GFP_ATOMIC, cpu0)) pairs.push_back(*pfn);
+    REQUIRE(machine.zone().reserved_highatomic() > 0);
+    for (const Pfn pfn : pairs) machine.buddy.give(pfn, Order{1}, cpu0);
+    for (const Pfn pfn : single) machine.buddy.give(pfn, Order{0}, cpu0);
+    machine.buddy.drain_all_pages(cpu0);
+    CHECK(machine.broken_law() == "");
+    machine.buddy.drain(cpu0);
+    CHECK(machine.zone().reserved_highatomic() == 0);
+    CHECK(machine.buddy.free_blocks() == before);
+    CHECK(machine.broken_law() == "");
+}
+
+TEST_CASE("lists of all orders and types may be filled beyond the limit, once each") {
+    BuddyConfig config = BuddyMachine<>::single_zone();
+    config.pcp_batch = config.pcp_high = 8;
+    BuddyMachine<> machine{std::size_t{64} << 20, 1, config};
+    for (Order order; order <= costly_order; ++order) {
+        for (const Gfp type : {Gfp{}, __GFP_MOVABLE, __GFP_RECLAIMABLE}) {
+            REQUIRE(machine.buddy.take(order, GFP_KERNEL | type, cpu0));
+        }
+    }
+    CHECK(machine.broken_law() == "");
 }

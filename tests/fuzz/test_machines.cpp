@@ -1,0 +1,113 @@
+/// What run() does with a machine, on machines made for it. That the oracles notice real bugs is what the
+/// scoreboard measures (fuzz/mutants).
+#include <catch2/catch.hpp>
+
+#include "fuzz/machines/machine.hpp"
+
+using namespace kmemlab;
+using namespace kmemlab::fuzz;
+
+namespace {
+
+/// Writes down what it is told, and passes marked points.
+class Recorder final : public Machine {
+  public:
+    explicit Recorder(std::string& log, std::uint64_t points = 3) : log_{log}, points_{points} {}
+    void perform(const Operation& op) override {
+        log_ += fmt::format("{}{}(", info_of(op.kind).name, op.cpu);
+        for (std::uint64_t i = 0; i < points_; ++i) {
+            if (schedule_ != nullptr)
+                schedule_->at(op.size == 1 ? Point::commit : Point::lock, CpuId{op.cpu});
+        }
+        log_ += ")";
+        if (op.size == 66) break_law("X1", "as asked");
+        if (op.size == 77) end();
+    }
+    [[nodiscard]] MaybeViolation find_violation() override {
+        log_ += "W";
+        return {};
+    }
+    void tear_down() override { log_ += "T"; }
+    void follow(Schedule* schedule) override { schedule_ = schedule; }
+
+  private:
+    std::string& log_;
+    std::uint64_t points_;
+    Schedule* schedule_ = nullptr;
+};
+
+constexpr Language language{
+    .target = "recorder", .operations = ~OpSet{0} >> (64 - op_kind_count), .knobs = {}};
+
+struct Told {
+    std::string log;
+    MaybeFinding found;
+};
+
+Told run_recorded(std::vector<Operation> operations, std::uint8_t walk = 7, std::uint64_t points = 3) {
+    Told told;
+    const MachineMaker make = [&](const Setup&, const Language&) -> std::unique_ptr<Machine> {
+        return std::make_unique<Recorder>(told.log, points);
+    };
+    told.found = run(make, {Setup{.cpus = 3, .walk = walk}, std::move(operations)}, language);
+    return told;
+}
+
+Operation op(OpKind kind, std::uint8_t cpu, std::uint32_t size = 0, std::uint8_t at = 0,
+             std::uint8_t count = 0) {
+    return {.kind = kind, .cpu = cpu, .size = size, .strike_at = at, .strike_count = count};
+}
+
+}  // namespace
+
+TEST_CASE("operations run in their order, then a walk and the teardown") {
+    CHECK(run_recorded({op(OpKind::alloc, 0), op(OpKind::release, 1)}).log == "alloc0()release1()WT");
+    CHECK(run_recorded({op(OpKind::alloc, 0), op(OpKind::walk, 0), op(OpKind::alloc, 0)}, 7).log ==
+          "alloc0()walk0()Walloc0()WT");
+    CHECK(run_recorded({op(OpKind::alloc, 0), op(OpKind::alloc, 0), op(OpKind::alloc, 0)}, 1).log ==
+          "alloc0()alloc0()Walloc0()WT");
+}
+
+TEST_CASE("a strike runs what follows, on other CPUs, inside of the operation") {
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 2, 2), op(OpKind::release, 1), op(OpKind::alloc, 2)}).log ==
+          "alloc0(release1()alloc2())WT");
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 2, 2), op(OpKind::release, 0)}).log ==
+          "alloc0()release0()WT");
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 9, 1), op(OpKind::release, 1)}).log ==
+          "alloc0()release1()WT");
+}
+
+TEST_CASE("another task of the same CPU strikes only where its slot is open to it") {
+    CHECK(run_recorded({op(OpKind::alloc, 0, 1, 1, 1), op(OpKind::release, 0)}).log ==
+          "alloc0(release0())WT");
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 1, 1), op(OpKind::release, 0)}).log ==
+          "alloc0()release0()WT");
+}
+
+TEST_CASE("what needs a machine of its own neither strikes nor is struck") {
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 1, 2), op(OpKind::drain, 1)}).log == "alloc0()drain1()WT");
+}
+
+TEST_CASE("strikes strike each other three deep") {
+    CHECK(run_recorded({op(OpKind::alloc, 0, 0, 1, 1), op(OpKind::alloc, 1, 0, 1, 1),
+                        op(OpKind::alloc, 2, 0, 1, 1), op(OpKind::alloc, 3)})
+              .log == "alloc0(alloc1(alloc2()))alloc3()WT");
+}
+
+TEST_CASE("the first broken law ends the run, and says after which operation") {
+    const Told told = run_recorded({op(OpKind::alloc, 0), op(OpKind::alloc, 0, 66), op(OpKind::alloc, 0)});
+    REQUIRE(told.found);
+    CHECK(told.found->law == "X1");
+    CHECK(told.found->operation == 1);
+    CHECK(told.log == "alloc0()alloc0()");
+}
+
+TEST_CASE("after a judged misuse nothing more is asked") {
+    CHECK(run_recorded({op(OpKind::alloc, 0, 77), op(OpKind::alloc, 0)}).log == "alloc0()");
+}
+
+TEST_CASE("an operation that passes points without end breaks C4") {
+    const Told told = run_recorded({op(OpKind::alloc, 0)}, 7, most_points + 1);
+    REQUIRE(told.found);
+    CHECK(told.found->law == "C4");
+}
