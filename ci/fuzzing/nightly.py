@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 
 from ci.fuzzing import coverage, libfuzzer, mutants, page
-from ci.fuzzing.night import Night, call, read_json
+from ci.fuzzing.night import Night, call, cpu_of_children, read_json
 
 FUZZED = 0.6  # the share of the time that is fuzzed; the scoreboard has the rest
 SWEEP_SHARE = 0.1  # of the whole time, at most, beside
@@ -87,13 +87,14 @@ class Steps:
         before = {path.name for path in found.iterdir()}
         seed = zlib.crc32(f"{self.seed} {target}".encode()) or 1
         kept = Path("fuzz/corpus") / target
+        begin = cpu_of_children()
         status = call([self.program(target), f"-fork={self.jobs}", "-ignore_crashes=0", "-ignore_timeouts=0", "-ignore_ooms=0",
                        f"-max_total_time={max(1, int(seconds))}", f"-seed={seed}", *libfuzzer.options(),
                        f"-artifact_prefix={found}/{target}-", corpus, *([kept] if kept.is_dir() else [])], log, seconds * 2 + 300, SANITIZED)
         text = log.read_text(errors="replace")
         new = [path for path in files_in(found) if path.name not in before and path.name.startswith(f"{target}-")
                and "slow-unit" not in path.name]
-        outcome = {"seed": seed, **fork_numbers(text, seconds)}
+        outcome = {"seed": seed, **fork_numbers(text, cpu_of_children() - begin)}
         if new:
             law, what = libfuzzer.judge(text)
             return {**outcome, "law": law, "what": what, "inputs": [str(path) for path in new], "fault": f"{law}: {what}; {new[0]}"}
@@ -166,12 +167,12 @@ class Steps:
 
 
 def fork_numbers(text, seconds):
-    """Executions, executions per second over the whole time, edges covered and inputs kept: the last line of a fork run."""
+    """Executions, those per second of processor time, edges and features covered: by the last line of a fork run."""
     lines = FORK_LINE.findall(text)
     if not lines:
         return {"executions": 0, "per_second": 0, "coverage": 0, "features": 0}
     executions, edges, features, _, _ = map(int, lines[-1])
-    return {"executions": executions, "per_second": round(executions / seconds), "coverage": edges, "features": features}
+    return {"executions": executions, "per_second": round(executions / max(seconds, 1e-9)), "coverage": edges, "features": features}
 
 
 def known_to_kmemlab(log):
