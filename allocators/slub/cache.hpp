@@ -114,6 +114,8 @@ struct SlubCacheCore {
     std::uint32_t partial_slab_limit = 0;  ///< of a CPU's partial list (SLUB-6)
     std::uint32_t min_partial = 0;
     std::uint32_t most_empty = 0;  ///< the largest min_partial it ever had: bounds empty slabs kept (U3)
+    /// A CPU kept an empty slab that was surplus by the time it had the lock (U3); written under that.
+    bool kept_late = false;
     std::vector<std::uint32_t> random_order;  ///< SLUB-70; empty: ascending
     std::atomic<std::uint64_t> random_draws{0};
     /// A layer above keeps free objects per CPU: a free here comes from there, and is no operation.

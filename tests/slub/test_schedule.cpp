@@ -1,18 +1,33 @@
 // One thread plays all CPUs; a schedule runs operations of other CPUs at marked points.
 #include "allocators/slub/slub.hpp"
 #include "tests/support/storm.hpp"
+#include "tests/support/strike.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::test;
 
 namespace {
 
-class SlubStorm final : public Storm<Slub<SimulatedCpus>> {
+using Machine = Slub<SimulatedCpus>;
+
+class SlubStorm final : public Storm<Machine> {
   public:
     explicit SlubStorm(std::uint64_t seed) : Storm{SlubConfig{}, seed} {}
 
   private:
     void empty_slot(CpuId emptied, CpuId cpu) override { objects().flush_cpu(cache(), emptied, cpu); }
+};
+
+/// Two CPUs and a cache.
+struct Strikable {
+    explicit Strikable(const SlubConfig& config = {}) : slub{pages, cpus, config, log} {}
+
+    Arena arena{std::size_t{8} << 20};
+    BumpPages pages{arena};
+    SimulatedCpus cpus{2};
+    MisuseLog log;
+    Machine slub;
+    Machine::Cache& cache{*slub.kmem_cache_create({.name = "struck", .size = 264})};
 };
 
 }  // namespace
@@ -36,4 +51,17 @@ TEST_CASE("no law breaks whatever other CPUs do at marked points") {
 
 TEST_CASE("the same seed gives the same addresses in the same order") {
     check_repeats<SlubStorm>();
+}
+
+TEST_CASE("CPUs that flush at once may each keep an empty slab") {
+    Strikable f{{.min_partial = "1"}};
+    for (const CpuId c : {CpuId{0}, CpuId{1}}) {
+        f.slub.kmem_cache_free(f.cache, f.slub.kmem_cache_alloc(f.cache, GFP_KERNEL, c), c);
+    }
+    StrikeOnce strike{Point::lock, [&] { f.slub.flush_cpu(f.cache, CpuId{1}, CpuId{1}); }};
+    f.cpus.follow(&strike);
+    f.slub.flush_cpu(f.cache, CpuId{0}, CpuId{0});
+    REQUIRE(strike.struck());
+    CHECK(f.cache.nr_partial == 2);
+    CHECK(f.slub.find_violation() == std::nullopt);
 }

@@ -105,17 +105,20 @@ void Slub<Cpus>::deactivate_cpu_slab(Cache& cache, CpuSlot& slot, CpuId cpu) {
             after.freelist = free_index(slab, chain.head);
             after.inuse = before.inuse - chain.count;
         }
-        const bool surplus =
-            after.inuse == 0 && cache.nr_partial.load(std::memory_order_relaxed) >= cache.min_partial;
-        if (surplus || !after.has_free()) {
+        const auto surplus = [&] {
+            return after.inuse == 0 && cache.nr_partial.load(std::memory_order_relaxed) >= cache.min_partial;
+        };
+        const bool discards = surplus();  // decided before the lock, as Linux 6.1 does
+        if (discards || !after.has_free()) {
             shared_point(cpu);
             if (!before.exchange(page, after)) continue;
-            if (!surplus) return slot.count(SlubEvent::deactivate_full);
+            if (!discards) return slot.count(SlubEvent::deactivate_full);
             page.next = no_frame;
             return discard_slabs(cache, slot, slab, cpu);
         }
         const LockGuard<Cpus> guard{cpus_, cache.lock, cpu};
         if (!before.exchange(page, after)) continue;
+        if (surplus()) cache.kept_late = true;
         slot.count(to_tail ? SlubEvent::deactivate_to_tail : SlubEvent::deactivate_to_head);
         return add_partial(cache, slab, !to_tail);
     }
