@@ -120,7 +120,8 @@ struct SlubCacheCore {
     std::atomic<std::uint64_t> random_draws{0};
     /// A layer above keeps free objects per CPU: a free here comes from there, and is no operation.
     bool fronted = false;
-    /// Debugging found misuse here: lists cut by it may have lost objects, so counts are not judged any more.
+    /// Debugging found misuse here: lists cut by it, and slabs given up (SLUB-75), may have lost objects, so
+    /// counts are not judged any more.
     bool damaged = false;
 
     // The node, under the lock; the atomics may be read without it.

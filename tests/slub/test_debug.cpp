@@ -75,6 +75,22 @@ TEST_CASE("a slab whose front object was overwritten is taken out of use, and al
     CHECK(machine.reports[0].report.find("Marking all objects used") != std::string::npos);
 }
 
+TEST_CASE("a slab given up for overwritten bytes breaks no law") {
+    const auto [option, offset] =
+        GENERATE(std::pair{"FP", std::size_t{0}}, std::pair{"FZ", std::size_t{256}});  // poison, red zone
+    DebugMachine machine{{.debug = option}};
+    auto& cache = *machine.slub.kmem_cache_create({.name = "given-up", .size = 256});
+    std::vector<void*> live(40);
+    for (void*& p : live) p = machine.slub.kmem_cache_alloc(cache, GFP_KERNEL, cpu);
+    auto* const p = static_cast<std::byte*>(live.back());
+    machine.slub.kmem_cache_free(cache, p, cpu);
+    p[offset] = std::byte{0x55};
+    CHECK(machine.slub.kmem_cache_alloc(cache, GFP_KERNEL, cpu) != nullptr);
+    REQUIRE(machine.reports.size() == 1);
+    CHECK(machine.reports[0].kind == MisuseKind::overwritten);
+    CHECK(machine.slub.find_violation() == std::nullopt);
+}
+
 TEST_CASE("debugging finds nothing where nothing is wrong") {
     DebugMachine machine{{.debug = "FZPU"}};
     std::vector<void*> live;

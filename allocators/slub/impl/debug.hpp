@@ -56,6 +56,7 @@ void* Slub<Cpus>::debug_take(Cache& cache, SlabChecker& checker, FrameIndex slab
         }
         if (!good || !checker.check_object(slab, object, red_zone_free)) {
             SlabWord{SlabWord::no_object, word.objects, word.objects, true}.store(page);
+            cache.damaged = true;
             return nullptr;
         }
     }
