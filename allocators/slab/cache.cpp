@@ -27,7 +27,7 @@ SlabCacheCore::SlabCacheCore(std::string cache_name, const SlabGeometry& cache_g
 }
 
 std::uint64_t SlabCacheCore::live() const {
-    std::uint64_t taken = 0;
+    std::uint64_t taken = node.refused;
     std::uint64_t given = 0;
     for (CpuId c{0}; c.value() < arrays.count(); ++c) {
         taken += arrays[c].alloc_hits + arrays[c].alloc_misses;

@@ -66,6 +66,7 @@ struct SlabNode {
     std::uint64_t total_slabs = 0;
     std::uint64_t free_slabs = 0;
     std::uint64_t free_limit = 0;                ///< SLAB-7
+    std::uint64_t refused = 0;                   ///< frees found on the way to slabs to be nobody's to make
     std::atomic<std::uint32_t> shared_avail{0};  ///< of `shared`, for readers without the lock
     ArrayCache shared;                           ///< limit 0: there is none
     bool free_touched = false;                  ///< a refill looked at the free list since the reaper came by

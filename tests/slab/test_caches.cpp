@@ -159,6 +159,7 @@ TEST_CASE("misuse is reported by its kind, at the latest when the object returns
         f.slab.kmem_cache_shrink(cache, cpu);
         f.slab.kmem_cache_shrink(other, cpu);
         REQUIRE(f.reports.size() == 1);
+        CHECK(f.violation() == "");
         const MisuseKind found = f.reports[0].kind;
         f.reports.clear();
         return found;

@@ -51,6 +51,7 @@ FrameIndex Slab<Cpus>::return_objects(Cache& cache, std::span<void* const> objec
     std::uint32_t returned = 0;
     for (void* const object : objects) returned += return_object(cache, object) ? 1U : 0U;
     cache.node.free_objects.fetch_add(returned, std::memory_order_relaxed);
+    cache.node.refused += objects.size() - returned;
     return take_surplus(cache);
 }
 
