@@ -98,7 +98,7 @@ struct SlabCacheCore {
     std::string name;
     bool kmalloc = false;
     bool mergeable = false;                   ///< SLUB-64: may serve further descriptions
-    std::uint32_t references = 1;             ///< descriptions served
+    std::uint32_t references = 1;             ///< descriptions served; 0: it is being destroyed
     std::vector<std::uint32_t> random_order;  ///< SLAB-21; empty: ascending
     std::atomic<std::uint64_t> slabs_made{0};
     std::atomic<std::uint64_t> constructed{0};  ///< objects (S8)

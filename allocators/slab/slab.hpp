@@ -237,6 +237,7 @@ class Slab {
     void make_kmalloc_caches();
     [[nodiscard]] Cache* find_mergeable(const CacheDescription& description, const Cache& like) const;
     [[nodiscard]] std::unique_ptr<Cache> make_cache(const CacheDescription& description, bool kmalloc);
+    [[nodiscard]] bool drop_description(Cache& cache);
     void retire(const Cache& cache);
     void report_remaining(Cache& cache);
     [[nodiscard]] void* kmalloc_other(std::size_t size, Gfp gfp, CpuId cpu);

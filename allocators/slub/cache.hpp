@@ -110,7 +110,7 @@ struct SlubCacheCore {
     Geometry geometry;
     Constructor constructor = nullptr;
     std::string name;
-    std::uint32_t references = 1;          ///< descriptions served (U12)
+    std::uint32_t references = 1;          ///< descriptions served (U12); 0: it is being destroyed
     std::uint32_t partial_slab_limit = 0;  ///< of a CPU's partial list (SLUB-6)
     std::uint32_t min_partial = 0;
     std::uint32_t most_empty = 0;  ///< the largest min_partial it ever had: bounds empty slabs kept (U3)

@@ -64,7 +64,9 @@ class Slub {
 
     // --- ObjectCaches (objects/cache.hpp) ---
     [[nodiscard]] Cache* kmem_cache_create(const CacheDescription& description);
-    bool kmem_cache_destroy(Cache& cache, CpuId cpu);
+    bool kmem_cache_destroy(Cache& cache, CpuId cpu) {
+        return !drop_description(cache) || destroy_unused(cache, cpu);
+    }
     [[nodiscard]] void* kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
         void* const object = pop(cache, cpu);
         if (object == nullptr) [[unlikely]]
@@ -166,6 +168,10 @@ class Slub {
     /// Finds out what is to be freed, by kfree if `cache` is null, and reports what nobody may free. The slab
     /// whose cache is to take `object`; no_frame if nothing remains to do: large blocks are freed already.
     [[nodiscard]] FrameIndex examine_free(const Cache* cache, void* object, CpuId cpu);
+    /// The two steps of kmem_cache_destroy: `cache` serves one description less. True if it was the last;
+    /// then it gets no other until destroy_unused() finds objects in it.
+    [[nodiscard]] bool drop_description(Cache& cache);
+    [[nodiscard]] bool destroy_unused(Cache& cache, CpuId cpu);
     /// The slab of `cache` that `object` begins an object of, or no_frame.
     [[nodiscard]] FrameIndex slab_with(const Cache& cache, const void* object) const {
         const FrameIndex slab = slab_of(object);

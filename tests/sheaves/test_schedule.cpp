@@ -1,6 +1,8 @@
 // One thread plays all CPUs; a schedule runs operations of other CPUs at marked points.
 #include "allocators/sheaves/sheaves.hpp"
+#include "tests/sheaves/machine.hpp"
 #include "tests/support/storm.hpp"
+#include "tests/support/strike.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::test;
@@ -43,4 +45,19 @@ TEST_CASE("no law breaks whatever other CPUs do at marked points") {
 
 TEST_CASE("the same seed gives the same addresses in the same order") {
     check_repeats<SheavesStorm>();
+}
+
+TEST_CASE("a description that comes while the only like it is destroyed gets a cache of its own") {
+    SheavesMachine<SimulatedCpus> f;
+    f.put(f.get(CpuId{0}), CpuId{0});
+    Sheaves<SimulatedCpus>::Cache* late = nullptr;
+    StrikeOnce strike{Point::lock, [&] { late = f.sheaves.kmem_cache_create({.name = "late", .size = 64}); }};
+    f.cpus.follow(&strike);
+    CHECK(f.sheaves.kmem_cache_destroy(f.cache, CpuId{0}));
+    REQUIRE(late != nullptr);
+    REQUIRE(f.sheaves.slabs().caches().back().get() == late);
+    CHECK(f.sheaves.kmem_cache_alloc(*late, GFP_KERNEL, CpuId{1}) != nullptr);
+    const PathCounts frees = f.sheaves.stats().frees;
+    CHECK(frees[static_cast<std::size_t>(Path::fast)] == 1);
+    CHECK(f.violation() == "");
 }

@@ -142,6 +142,7 @@ TEST_CASE("a cache with objects is not destroyed, and says which remain") {
     CHECK(f.reports[0].address == p);
     CHECK(f.reports[0].report.find("Objects remaining in leaky on __kmem_cache_shutdown()") !=
           std::string::npos);
+    CHECK(cache.references == 1);
     f.slab.kmem_cache_free(cache, p, cpu);
     CHECK(f.slab.kmem_cache_destroy(cache, cpu));
     CHECK(f.violation() == "");

@@ -1,13 +1,16 @@
 // One thread plays all CPUs; a schedule runs operations of other CPUs at marked points.
 #include "allocators/slab/slab.hpp"
 #include "tests/support/storm.hpp"
+#include "tests/support/strike.hpp"
 
 using namespace kmemlab;
 using namespace kmemlab::test;
 
 namespace {
 
-class SlabStorm final : public Storm<Slab<SimulatedCpus>> {
+using Machine = Slab<SimulatedCpus>;
+
+class SlabStorm final : public Storm<Machine> {
   public:
     // Small arrays: often empty or full.
     explicit SlabStorm(std::uint64_t seed) : Storm{SlabConfig{.limit = 8, .shared = "2"}, seed} {}
@@ -22,6 +25,18 @@ class SlabStorm final : public Storm<Slab<SimulatedCpus>> {
     void empty_slot(CpuId emptied, CpuId cpu) override { objects().drain_cpu(cache(), emptied, cpu); }
 
     std::uint64_t put_off_ = 0;
+};
+
+/// Two CPUs and a cache.
+struct Strikable {
+    explicit Strikable(const SlabConfig& config = {}) : slab{pages, cpus, config, log} {}
+
+    Arena arena{std::size_t{8} << 20};
+    BumpPages pages{arena};
+    SimulatedCpus cpus{2};
+    MisuseLog log;
+    Machine slab;
+    Machine::Cache& cache{*slab.kmem_cache_create({.name = "struck", .size = 264})};
 };
 
 }  // namespace
@@ -41,4 +56,19 @@ TEST_CASE("no law breaks whatever other CPUs do at marked points") {
 
 TEST_CASE("the same seed gives the same addresses in the same order") {
     check_repeats<SlabStorm>();
+}
+
+TEST_CASE("a description that comes while the only like it is destroyed gets a cache of its own") {
+    Strikable f;
+    f.slab.kmem_cache_free(f.cache, f.slab.kmem_cache_alloc(f.cache, GFP_KERNEL, CpuId{0}), CpuId{0});
+    Machine::Cache* late = nullptr;
+    StrikeOnce strike{Point::lock, [&] { late = f.slab.kmem_cache_create({.name = "late", .size = 264}); }};
+    f.cpus.follow(&strike);
+    const auto caches = f.slab.caches().size();
+    CHECK(f.slab.kmem_cache_destroy(f.cache, CpuId{0}));
+    REQUIRE(late != nullptr);
+    CHECK(f.slab.caches().size() == caches);
+    REQUIRE(f.slab.caches().back().get() == late);
+    CHECK(f.slab.kmem_cache_alloc(*late, GFP_KERNEL, CpuId{1}) != nullptr);
+    CHECK(f.slab.find_violation() == std::nullopt);
 }

@@ -65,3 +65,18 @@ TEST_CASE("CPUs that flush at once may each keep an empty slab") {
     CHECK(f.cache.nr_partial == 2);
     CHECK(f.slub.find_violation() == std::nullopt);
 }
+
+TEST_CASE("a description that comes while the only like it is destroyed gets a cache of its own") {
+    Strikable f;
+    f.slub.kmem_cache_free(f.cache, f.slub.kmem_cache_alloc(f.cache, GFP_KERNEL, CpuId{0}), CpuId{0});
+    Machine::Cache* late = nullptr;
+    StrikeOnce strike{Point::lock, [&] { late = f.slub.kmem_cache_create({.name = "late", .size = 264}); }};
+    f.cpus.follow(&strike);
+    const auto caches = f.slub.caches().size();
+    CHECK(f.slub.kmem_cache_destroy(f.cache, CpuId{0}));
+    REQUIRE(late != nullptr);
+    CHECK(f.slub.caches().size() == caches);
+    REQUIRE(f.slub.caches().back().get() == late);
+    CHECK(f.slub.kmem_cache_alloc(*late, GFP_KERNEL, CpuId{1}) != nullptr);
+    CHECK(f.slub.find_violation() == std::nullopt);
+}

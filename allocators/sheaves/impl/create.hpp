@@ -26,12 +26,11 @@ Sheaves<Cpus>::~Sheaves() = default;
 /// SHEAF-6, then SLUB-44. What the cache counted stays in the totals.
 template <class Cpus>
 bool Sheaves<Cpus>::kmem_cache_destroy(Cache& cache, CpuId cpu) {
-    const bool last = cache.references == 1;
-    if (last) flush_all(cache, cpu);
+    if (!slub_.drop_description(cache)) return true;
+    flush_all(cache, cpu);
     const std::uint64_t allocations = cache.total(SheafEvent::alloc_fastpath);
     const std::uint64_t frees = cache.total(SheafEvent::free_fastpath);
-    if (!slub_.kmem_cache_destroy(cache, cpu)) return false;
-    if (!last) return true;
+    if (!slub_.destroy_unused(cache, cpu)) return false;
     constexpr auto fast = static_cast<std::size_t>(Path::fast);
     works_[cpu].allocations[fast] += allocations;
     works_[cpu].frees[fast] += frees;

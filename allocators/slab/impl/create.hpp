@@ -92,8 +92,9 @@ auto Slab<Cpus>::find_mergeable(const CacheDescription& description, const Cache
     const std::size_t stride = round_up(round_up(description.size, min_object_align), align);
     for (const auto& cache : caches_) {
         const SlabGeometry& g = cache->geometry;
-        if (cache->mergeable && (g.flags & same) == (description.flags & same) && stride <= g.size &&
-            g.size - stride < sizeof(void*) && g.size % align == 0 && g.align % align == 0) {
+        if (cache->mergeable && cache->references > 0 && (g.flags & same) == (description.flags & same) &&
+            stride <= g.size && g.size - stride < sizeof(void*) && g.size % align == 0 &&
+            g.align % align == 0) {
             return cache.get();
         }
     }
@@ -128,14 +129,23 @@ void Slab<Cpus>::retire(const Cache& cache) {
     cpu_states_[CpuId{0}].frees[fast] += cache.free_hits();
 }
 
+/// `cache` serves one description less. True if it was the last; then it gets no other.
+template <class Cpus>
+bool Slab<Cpus>::drop_description(Cache& cache) {
+    caches_lock_.lock();
+    const bool last = --cache.references == 0;
+    caches_lock_.unlock();
+    return last;
+}
+
 /// SLAB-53. Unlike Linux 6.1 a cache that keeps objects can still be used, and destroyed later.
 template <class Cpus>
 bool Slab<Cpus>::kmem_cache_destroy(Cache& cache, CpuId cpu) {
-    if (cache.references > 1) {
-        --cache.references;
-        return true;
-    }
+    if (!drop_description(cache)) return true;
     if (kmem_cache_shrink(cache, cpu)) {
+        caches_lock_.lock();
+        cache.references = 1;
+        caches_lock_.unlock();
         report_remaining(cache);
         return false;
     }

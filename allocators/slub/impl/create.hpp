@@ -108,8 +108,8 @@ auto Slub<Cpus>::find_mergeable(const CacheDescription& description, const Geome
     const std::size_t stride = (size + geometry.align - 1) / geometry.align * geometry.align;
     for (const auto& cache : caches_) {
         const Geometry& g = cache->geometry;
-        if (cache->mergeable && (g.flags & same) == (description.flags & same) && stride <= g.size &&
-            g.size - stride < sizeof(void*) && g.size % geometry.align == 0) {
+        if (cache->mergeable && cache->references > 0 && (g.flags & same) == (description.flags & same) &&
+            stride <= g.size && g.size - stride < sizeof(void*) && g.size % geometry.align == 0) {
             return cache.get();
         }
     }
@@ -148,15 +148,22 @@ void Slub<Cpus>::retire(const Cache& cache) {
     }
 }
 
+template <class Cpus>
+bool Slub<Cpus>::drop_description(Cache& cache) {
+    caches_lock_.lock();
+    const bool last = --cache.references == 0;
+    caches_lock_.unlock();
+    return last;
+}
+
 /// SLUB-44. Unlike Linux 6.1 a cache that keeps objects can still be used, and destroyed later (U12).
 template <class Cpus>
-bool Slub<Cpus>::kmem_cache_destroy(Cache& cache, CpuId cpu) {
-    if (cache.references > 1) {
-        --cache.references;
-        return true;
-    }
+bool Slub<Cpus>::destroy_unused(Cache& cache, CpuId cpu) {
     flush_all(cache, cpu);
     if (discard_empty(cache, cpu) != 0) {
+        caches_lock_.lock();
+        cache.references = 1;
+        caches_lock_.unlock();
         report_remaining(cache);
         return false;
     }
