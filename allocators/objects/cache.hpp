@@ -19,7 +19,9 @@
 /// | a.kmem_cache_shrink(c, cpu)                | bool    | gives empty slabs back; true if slabs remain.   |
 ///
 /// Calls on different CPUs may run at once; destroy and shrink of a cache not beside its other calls: they
-/// empty every CPU's slot.
+/// empty every CPU's slot. A description may be given up while others that share the cache use it, and caches
+/// be created and destroyed beside calls of others; not beside what walks all caches (stats and texts, and
+/// what needs the allocator for itself anyway).
 #pragma once
 
 #include <concepts>

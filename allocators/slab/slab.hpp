@@ -134,7 +134,8 @@ class Slab {
     [[nodiscard]] FreeBlocks free_blocks() const { return {}; }
 
     // --- The reaper, on a virtual clock (SLAB-50, 51) ---
-    /// One round of the reaper of `cpu`, over all caches, at the time `now`.
+    /// One round of the reaper of `cpu`, over all caches, at the time `now`. Nobody may destroy one
+    /// meanwhile.
     void reap(Jiffies now, CpuId cpu);
     /// Lets `passed` go by and runs every CPU's reaper whenever it is due: first after one second, then every
     /// two, CPU c three jiffies after CPU c-1. Nobody else may be inside.

@@ -72,3 +72,21 @@ TEST_CASE("a description that comes while the only like it is destroyed gets a c
     CHECK(f.slab.kmem_cache_alloc(*late, GFP_KERNEL, CpuId{1}) != nullptr);
     CHECK(f.slab.find_violation() == std::nullopt);
 }
+
+TEST_CASE("caches that are made while the reaper works do not disturb it") {
+    Strikable f{{.merge = false}};
+    f.slab.kmem_cache_free(f.cache, f.slab.kmem_cache_alloc(f.cache, GFP_KERNEL, CpuId{0}), CpuId{0});
+    StrikeOnce strike{Point::lock, [&] {
+                          for (int i = 0; i < 100; ++i) {
+                              static_cast<void>(f.slab.kmem_cache_create({.name = "late", .size = 264}));
+                          }
+                      }};
+    f.cpus.follow(&strike);
+    constexpr Jiffies now = 100 * jiffies_per_second;
+    f.slab.reap(now, CpuId{0});
+    REQUIRE(strike.struck());
+    for (std::size_t i = 0; f.slab.caches()[i].get() != &f.cache; ++i) {
+        CHECK(f.slab.caches()[i]->node.next_reap > now);
+    }
+    CHECK(f.slab.find_violation() == std::nullopt);
+}

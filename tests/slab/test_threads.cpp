@@ -39,10 +39,13 @@ TEST_CASE("threads share a cache whose free indexes lie off the slabs") {
     crew.check_and_drain();
 }
 
-TEST_CASE("each CPU's reaper comes by while the others work") {
+TEST_CASE("each CPU's reaper comes by while the others work and make caches") {
     Crew crew;
     crew.swap_objects(crew.cache(), [&](unsigned round, CpuId cpu) {
         if (round % 500 == 0) crew.objects().reap(round, cpu);
+        if (round % 500 == 250) {
+            static_cast<void>(crew.objects().kmem_cache_create({.name = "late", .size = 64 + round % 32}));
+        }
     });
     crew.check_and_drain();
 }

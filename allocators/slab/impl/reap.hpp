@@ -35,11 +35,15 @@ inline std::uint32_t entries_to_reap(ArrayCache& array) {
 
 template <class Cpus>
 void Slab<Cpus>::reap(Jiffies now, CpuId cpu) {
-    for (auto cache = caches_.rbegin(); cache != caches_.rend(); ++cache) {  // newest first
-        ArrayCache& array = (*cache)->arrays[cpu];
+    std::vector<Cache*> all;  // of this moment: others may create caches meanwhile
+    caches_lock_.lock();
+    for (auto cache = caches_.rbegin(); cache != caches_.rend(); ++cache) all.push_back(cache->get());
+    caches_lock_.unlock();
+    for (Cache* const cache : all) {  // newest first
+        ArrayCache& array = cache->arrays[cpu];
         const std::uint32_t n = slab_detail::entries_to_reap(array);
-        if (n > 0) drain_array(**cache, array, n, cpu);
-        reap_node(**cache, now, cpu);
+        if (n > 0) drain_array(*cache, array, n, cpu);
+        reap_node(*cache, now, cpu);
     }
 }
 
