@@ -271,7 +271,7 @@ class Slab {
     PerCpu<CpuState> cpu_states_;
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;
-    std::uint64_t caches_made_ = 0;
+    std::atomic<std::uint64_t> caches_made_{0};
     std::atomic<std::uint64_t> random_draws_{0};
     Jiffies now_ = 0;
     FramesUsed frames_used_;

@@ -353,7 +353,7 @@ class Slub {
     PerCpu<CpuWork> cpu_states_;
     std::vector<std::unique_ptr<Cache>> caches_;
     typename Cpus::Lock caches_lock_;
-    std::uint64_t caches_made_ = 0;
+    std::atomic<std::uint64_t> caches_made_{0};
     std::atomic<std::uint64_t> operations_{0};  ///< the clock of debugging: operations on debug caches
     std::atomic<bool> tainted_{false};          ///< a report was made
     std::function<void(std::string_view)> on_trace_;

@@ -38,3 +38,9 @@ TEST_CASE("threads allocate and free in bulk, and kmalloc of all sizes") {
     crew.use_bulks_and_kmalloc();
     crew.check_and_drain();
 }
+
+TEST_CASE("threads make, share and destroy caches") {
+    Crew crew;
+    crew.make_and_destroy_caches();
+    crew.check_and_drain();
+}

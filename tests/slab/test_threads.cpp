@@ -49,3 +49,9 @@ TEST_CASE("each CPU's reaper comes by while the others work and make caches") {
     });
     crew.check_and_drain();
 }
+
+TEST_CASE("threads make, share and destroy caches") {
+    Crew crew;
+    crew.make_and_destroy_caches();
+    crew.check_and_drain();
+}

@@ -40,3 +40,9 @@ TEST_CASE("threads share a cache with all checks on") {
                                                     CacheFlags::poison | CacheFlags::store_user}));
     crew.check_and_drain();
 }
+
+TEST_CASE("threads make, share and destroy caches") {
+    Crew crew;
+    crew.make_and_destroy_caches();
+    crew.check_and_drain();
+}

@@ -95,6 +95,18 @@ class ThreadCrew {
         });
     }
 
+    /// All threads make a cache, use it and destroy it, time and again: alike, so that they share it at
+    /// times.
+    void make_and_destroy_caches() {
+        run([&](CpuId cpu) {
+            for (unsigned i = 0; i < rounds_ / 20; ++i) {
+                Cache& own = *objects_.kmem_cache_create({.name = "own", .size = 2 * object_size});
+                release(own, allocate(own, i, cpu), cpu);
+                bad_ += objects_.kmem_cache_destroy(own, cpu) ? 0U : 1U;
+            }
+        });
+    }
+
     /// Everything was as it should be, and every page goes back.
     void check_and_drain() {
         CHECK(bad_ == 0);

@@ -67,7 +67,7 @@ auto Slab<Cpus>::make_cache(const CacheDescription& description, bool kmalloc) -
     }
     apply_config(config_, *geometry);
     auto cache = std::make_unique<Cache>(description.name, *geometry, cpus_.count());
-    const std::uint64_t number = caches_made_++;
+    const std::uint64_t number = caches_made_.fetch_add(1, std::memory_order_relaxed);
     cache->constructor = description.constructor;
     cache->kmalloc = kmalloc;
     cache->mergeable =
@@ -115,7 +115,8 @@ auto Slab<Cpus>::kmem_cache_create(const CacheDescription& description) -> Cache
         cache = caches_.back().get();
     } else {
         ++cache->references;
-        cache->geometry.object_size = std::max(cache->geometry.object_size, description.size);
+        std::size_t& size = cache->geometry.object_size;
+        if (description.size > size) size = description.size;  // else others only read it
     }
     caches_lock_.unlock();
     return cache;

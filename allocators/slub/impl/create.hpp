@@ -78,7 +78,7 @@ auto Slub<Cpus>::make_cache(const CacheDescription& description, bool kmalloc) -
     }
     auto cache = maker_ ? maker_(description.name, *geometry)
                         : std::make_unique<Cache>(description.name, *geometry, cpus_.count());
-    const std::uint64_t number = caches_made_++;
+    const std::uint64_t number = caches_made_.fetch_add(1, std::memory_order_relaxed);
     cache->constructor = description.constructor;
     cache->kmalloc = kmalloc;
     cache->cpu_partial_lists = config_.cpu_partial_lists && cpus_.count() > 1 && !cache->debug;
@@ -131,7 +131,7 @@ auto Slub<Cpus>::kmem_cache_create(const CacheDescription& description) -> Cache
     } else {
         ++cache->references;
         Geometry& g = cache->geometry;
-        g.object_size = std::max(g.object_size, description.size);
+        if (description.size > g.object_size) g.object_size = description.size;  // else others only read it
         g.inuse = std::max(g.inuse, (description.size + 7) / 8 * 8);
     }
     caches_lock_.unlock();
