@@ -95,7 +95,6 @@ void Slab<Cpus>::give_pages(FrameIndex slab, CpuId cpu) {
     source_.give(arena_.pfn_at(slab), order, cpu);
 }
 
-/// Widens the range of frames ever used, which find_violation() walks.
 /// SLAB-20: the node's counter advances before it is used.
 template <class Cpus>
 std::size_t Slab<Cpus>::next_colour(Cache& cache) const {
