@@ -88,7 +88,8 @@ class OwnedCpus {
 };
 
 /// Decides at each marked point what happens before the interrupted operation goes on: typically it runs
-/// whole operations on other CPUs. It must not touch the CPU `running`, whose slot is in use.
+/// whole operations on other CPUs. It must not touch the CPU `running`, whose slot is in use, but at
+/// Point::commit: there another task may preempt the one that runs, and the transaction number tells (U6).
 class Schedule {
   public:
     virtual ~Schedule() = default;

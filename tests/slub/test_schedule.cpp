@@ -41,6 +41,7 @@ TEST_CASE("no law breaks whatever other CPUs do at marked points") {
         CHECK(storm.points(Point::commit) > 1000);
         CHECK(storm.points(Point::shared_word) > 1000);
         CHECK(storm.points(Point::lock) > 100);
+        CHECK(storm.preemptions() > 100);
         // The races that the protocol is there for did happen.
         CHECK(storm.cache().total(SlubEvent::cmpxchg_double_fail) > 0);
         CHECK(storm.cache().total(SlubEvent::cmpxchg_double_cpu_fail) > 0);

@@ -1,5 +1,6 @@
 /// One thread plays all CPUs: random operations on random CPUs, and at a marked point, with some chance,
-/// whole operations on CPUs that are not in the midst of one, at most three deep.
+/// whole operations on CPUs that are not in the midst of one, at most three deep; before a commit also one of
+/// another task on the CPU itself.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -30,7 +31,7 @@ class Storm : public Schedule {
     }
 
     void operate(CpuId cpu) {
-        busy_[cpu.value()] = true;
+        ++busy_[cpu.value()];
         const std::uint64_t choice = draw() % 100;
         if (choice < 46 || live_.empty())
             allocate(cpu);
@@ -40,13 +41,15 @@ class Storm : public Schedule {
             objects_.kmem_cache_shrink(cache_, cpu);
         else
             empty_slot(any_cpu(), cpu);
-        busy_[cpu.value()] = false;
+        --busy_[cpu.value()];
     }
-    void at(Point point, CpuId) override {
+    void at(Point point, CpuId running) override {
         ++points_[static_cast<std::size_t>(point)];
         if (depth_ == 3 || draw() % 4 != 0) return;
         const CpuId other = any_cpu();
-        if (busy_[other.value()]) return;
+        const bool preempts = point == Point::commit && other == running;
+        if (busy_[other.value()] != 0 && !preempts) return;
+        preemptions_ += preempts ? 1U : 0U;
         ++depth_;
         operate(other);
         --depth_;
@@ -69,6 +72,8 @@ class Storm : public Schedule {
     }
 
     [[nodiscard]] std::uint64_t points(Point point) const { return points_[static_cast<std::size_t>(point)]; }
+    /// Operations that struck another on the same CPU.
+    [[nodiscard]] std::uint64_t preemptions() const { return preemptions_; }
     [[nodiscard]] std::uint64_t held_pages() const { return pages_.held_pages(); }
     [[nodiscard]] std::uint64_t overwritten() const { return overwritten_; }
     /// Of all addresses that were given, in order.
@@ -110,8 +115,9 @@ class Storm : public Schedule {
     Objects objects_;
     Cache& cache_{*objects_.kmem_cache_create({.name = "storm", .size = object_size})};
     std::vector<std::uint64_t*> live_;
-    std::array<bool, cpu_count> busy_{};
+    std::array<unsigned, cpu_count> busy_{};
     std::array<std::uint64_t, 3> points_{};
+    std::uint64_t preemptions_ = 0;
     int depth_ = 0;
     std::uint64_t overwritten_ = 0;
     std::uint64_t hash_ = 0;
