@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "bench/trace/numbers.hpp"
@@ -49,19 +50,21 @@ std::optional<std::uint32_t> take_cpu(std::string_view& text) {
     return cpu;
 }
 
-/// "SECONDS.FRACTION:" as nanoseconds; up to nine digits of fraction.
+/// "SECONDS.FRACTION:" as nanoseconds; up to nine digits of fraction, and no more seconds than 64 bits hold.
 std::optional<std::uint64_t> parse_time(std::string_view word) {
+    constexpr std::uint64_t second = 1'000'000'000;
+    constexpr std::uint64_t last_second = std::numeric_limits<std::uint64_t>::max() / second - 1;
     std::uint64_t seconds = 0;
     std::size_t at = 0;
     while (at < word.size() && is_digit(word[at]) && at <= 10)
         seconds = seconds * 10 + static_cast<unsigned>(word[at++] - '0');
-    if (at == 0 || at >= word.size() || word[at] != '.') return std::nullopt;
+    if (at == 0 || at >= word.size() || word[at] != '.' || seconds > last_second) return std::nullopt;
     std::uint64_t fraction = 0;
-    std::uint64_t unit = 1'000'000'000;
+    std::uint64_t unit = second;
     for (++at; at < word.size() && is_digit(word[at]) && unit > 1; ++at, unit /= 10)
         fraction = fraction * 10 + static_cast<unsigned>(word[at] - '0');
     if (at + 1 != word.size() || word[at] != ':') return std::nullopt;
-    return seconds * 1'000'000'000 + fraction * unit;
+    return seconds * second + fraction * unit;
 }
 
 /// Behind [CPU]: the time, perhaps after a column of flags.

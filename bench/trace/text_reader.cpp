@@ -45,6 +45,7 @@ UsageError TextReader::error(std::string_view what) const {
 }
 
 void TextReader::take_line(std::string_view line) {
+    check_length(line.size());
     TraceCounts& counts = resolver_.counts();
     const ParsedLine parsed = parse_line(line, record_);
     switch (parsed.kind) {
@@ -68,9 +69,13 @@ void TextReader::take_line(std::string_view line) {
 }
 
 void TextReader::keep_unfinished(std::string_view bytes) {
-    if (unfinished_.size() + bytes.size() > longest_line)
-        throw error(fmt::format("a line longer than {} bytes: expected the text of a trace", longest_line));
+    check_length(unfinished_.size() + bytes.size());
     unfinished_ += bytes;
+}
+
+void TextReader::check_length(std::size_t bytes) const {
+    if (bytes > longest_line)
+        throw error(fmt::format("a line longer than {} bytes: expected the text of a trace", longest_line));
 }
 
 }  // namespace kmemlab::trace

@@ -25,6 +25,7 @@ class TextReader {
   private:
     void take_line(std::string_view line);
     void keep_unfinished(std::string_view bytes);
+    void check_length(std::size_t bytes) const;
 
     std::string file_;
     std::string unfinished_;

@@ -69,6 +69,15 @@ TEST_CASE("a time that is not in seconds, or no CPU, is a line that cannot be pa
                Contains("T:1: cannot be parsed"));
 }
 
+TEST_CASE("a time of more nanoseconds than 64 bits hold is a line that cannot be parsed") {
+    const auto line = [](std::string_view time) {
+        return fmt::format("a-1 [000] ..... {}: kfree: call_site=f ptr=aa\n", time);
+    };
+    CHECK_NOTHROW(read_text(line("18446744072.999999999")));
+    for (const char* time : {"18446744074.0", "36893488147.5", "99999999999.9"})
+        CHECK_THAT(error_of_text(line(time)), Contains("T:1: cannot be parsed"));
+}
+
 TEST_CASE("a last line without its newline is truncated") {
     std::string text = kmalloc_line("aaaa") + kmalloc_line("bbbb");
     text.resize(text.size() - 30);
@@ -88,6 +97,26 @@ TEST_CASE("a line without end is refused before it fills the memory") {
     const std::string piece(60000, 'x');
     reader.feed(piece);
     CHECK_THAT(error_of([&] { reader.feed(piece); }), Contains("T:1: a line longer than 65536 bytes"));
+}
+
+TEST_CASE("a line is too long or not whatever the pieces it comes in") {
+    for (const std::size_t size : {std::size_t{65536}, std::size_t{65537}, std::size_t{70000}}) {
+        const std::string text = "#" + std::string(size - 1, 'x') + "\n" + kmalloc_line("aaaa");
+        for (const std::size_t piece : {std::size_t{1000}, std::size_t{65537}, text.size()}) {
+            CAPTURE(size, piece);
+            const auto read = [&] {
+                TextReader reader{"T"};
+                for (std::size_t at = 0; at < text.size(); at += piece)
+                    reader.feed(std::string_view{text}.substr(at, piece));
+                return reader.finish();
+            };
+            if (size <= 65536)
+                CHECK_NOTHROW(read());
+            else
+                CHECK_THAT(error_of([&] { static_cast<void>(read()); }),
+                           Equals("T:1: a line longer than 65536 bytes: expected the text of a trace"));
+        }
+    }
 }
 
 TEST_CASE("no cut of a text crashes: it is read or refused") {
