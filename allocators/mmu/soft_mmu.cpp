@@ -86,10 +86,13 @@ bool SoftMmu::map_huge(VirtAddr at, Pfn first, Order order, CpuId cpu) {
 
 void SoftMmu::unmap(VirtAddr at, std::uint64_t pages, CpuId) {
     const Lock guard{lock_};
-    const Cleared cleared = table_.clear(at, pages);
+    const VirtAddr begin = std::max(at, window_.begin);
+    const VirtAddr end = std::min(at.plus_pages(pages), window_.end);
+    if (begin >= end) return;
+    const Cleared cleared = table_.clear(begin, AddressRange{begin, end}.pages());
     stats_.mapped_pages -= cleared.pages;
     stats_.huge_leaves -= cleared.huge_leaves;
-    lazy_.insert(at.page(), at.page() + pages);
+    lazy_.insert(begin.page(), end.page());
 }
 
 void SoftMmu::flush(VirtAddr begin, VirtAddr end, CpuId cpu) {
@@ -126,7 +129,7 @@ void SoftMmu::flush_local(VirtAddr at, CpuId cpu) {
 
 std::optional<Pfn> SoftMmu::frame_of(VirtAddr at) const {
     const Lock guard{lock_};
-    const Pte* leaf = table_.find_leaf(at);
+    const Pte* leaf = window_.contains(at) ? table_.find_leaf(at) : nullptr;
     if (leaf == nullptr) return {};
     return leaf->frame_at(at);
 }
@@ -134,6 +137,7 @@ std::optional<Pfn> SoftMmu::frame_of(VirtAddr at) const {
 std::optional<Pfn> SoftMmu::translate(VirtAddr at, CpuId cpu) {
     const Lock guard{lock_};
     KMEMLAB_DEBUG_CHECK(cpu_at(cpu).inside);
+    if (!window_.contains(at)) return {};  // the table looks at fewer bits than addresses have
     const std::optional<Translation> leaf = cpu_at(cpu).tlb.translate(at, table_);
     if (!leaf) return {};
     const Pfn frame = leaf->entry.frame_at(at);

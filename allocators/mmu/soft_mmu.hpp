@@ -10,6 +10,9 @@
 /// Linux 6.1 allows (VM-30). A stale entry anywhere else breaks V7, and its use is remembered with address
 /// and frame. Uses of stale entries are counted wherever they happen.
 ///
+/// The table translates 48 or 57 bits of an address. Nothing is mapped outside of the window, so that an
+/// address that is not canonical does not lead where its lower bits would.
+///
 /// A flush interrupts each other CPU that runs in the address space: one IPI. A CPU that has left it is not
 /// interrupted; after any flush its TLB is empty when it comes back.
 ///

@@ -152,6 +152,33 @@ TEST_CASE("an address without a leaf faults each time and is not cached") {
     CHECK(m.broken_law() == "");
 }
 
+TEST_CASE("an address that differs only in bits that the table does not translate leads nowhere") {
+    for (const unsigned levels : {4U, 5U}) {
+        Machine m{tiny, 1, levels};
+        m.map(0, 2);
+        const VirtAddr alias{m.base.value() & (~std::uint64_t{0} >> (levels == 4 ? 16 : 7))};
+        CHECK_FALSE(m.mmu.frame_of(alias));
+        CHECK_FALSE(m.mmu.touch(alias, cpu0));
+        m.mmu.unmap(alias, 1, cpu0);
+        CHECK(m.mmu.stats().mapped_pages == 2);
+        m.touch(0);
+        m.unmap(0, 2);
+        m.flush(0, 2);
+        CHECK_FALSE(m.mmu.touch(alias, cpu0));
+        CHECK(m.broken_law() == "");
+    }
+}
+
+TEST_CASE("unmapping beyond the ends of the window unmaps what is in it") {
+    Machine m;
+    m.map(0, 2);
+    m.mmu.unmap(VirtAddr{m.base.value() - 3 * page_size}, 4, cpu0);
+    CHECK_FALSE(m.mmu.frame_of(m.base));
+    CHECK(m.mmu.frame_of(m.base.plus_pages(1)));
+    m.mmu.unmap(VirtAddr{m.mmu.window().end.value() - page_size}, 3, cpu0);
+    CHECK(m.broken_law() == "");
+}
+
 TEST_CASE("a flush of 33 pages goes page by page, of 34 it takes everything") {
     for (const std::uint64_t pages : {33U, 34U}) {
         Machine m{"name=x\nl1=4K 64/64 lru\n", 1};
