@@ -180,6 +180,7 @@ void TaskStacks<Cpus, Memory>::release(KernelStack& stack, CpuId cpu) {
         if (stack.next != nullptr) stack.next->prev = stack.prev;
         --count_;
     }
+    top_page(stack).owner = nullptr;  // a tail of a direct block, which nobody else clears (B13)
     memory_.give(stack, cpu);
     delete &stack;
 }

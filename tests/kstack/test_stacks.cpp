@@ -70,6 +70,22 @@ TEMPLATE_TEST_CASE("each CPU keeps two stacks, slot 0 before slot 1, of those th
     CHECK(violation(m.stacks) == "");
 }
 
+TEMPLATE_TEST_CASE("the pages of a stack that is gone carry no mark of it", "", EVERY_KIND) {
+    TestType m;
+    const KernelStack& stack = *m.stacks.create(1, cpu0);
+    const VirtAddr base = stack.base;
+    const Page& top = m.arena.page(stack.frames[3]);
+    REQUIRE(top.owner == &stack);
+    exit_at_once(m.stacks, *m.stacks.find(base), cpu0);
+    m.stacks.drain(cpu0);
+    CHECK(top.owner == nullptr);
+    CHECK(m.stacks.find(base) == nullptr);
+    m.buddy.drain(cpu0);
+    while (m.buddy.take(Order{0}, GFP_KERNEL | __GFP_NOWARN, cpu0)) {  // every block splits
+    }
+    CHECK_FALSE(m.buddy.find_violation());
+}
+
 TEST_CASE("a stack that waited for a grace period goes to a slot if one became empty") {
     VmappedMachine m;
     std::vector<KernelStack*> stacks;
