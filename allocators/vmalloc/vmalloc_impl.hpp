@@ -24,7 +24,7 @@ Vmalloc<Cpus, M>::Vmalloc(PageSourceRef pages, M& mmu, Cpus& cpus, const Vmalloc
              [this](std::uint64_t begin, std::uint64_t end, CpuId cpu) {
                  mmu_.flush(VirtAddr{begin}, VirtAddr{end}, cpu);
              },
-             config.most_nodes},
+             config.most_nodes, [this](CpuId cpu) { blocks_.drop_fragmented(cpu); }},
       blocks_{space_, cpus, mmu.window()},
       works_{cpus.count()} {}
 

@@ -33,19 +33,25 @@ std::uint64_t VmapBlocks<Cpus>::rounded(std::uint64_t pages) {
 
 template <class Cpus>
 std::optional<VirtAddr> VmapBlocks<Cpus>::take(std::uint64_t pages, CpuId cpu) {
-    const std::uint64_t wanted = rounded(pages);
     Queue& queue = queues_[cpu];
-    const LockGuard<Cpus> guard{cpus_, queue.lock, cpu};
-    auto at = std::find_if(queue.blocks.begin(), queue.blocks.end(),
-                           [&](const Block* block) { return block->free >= wanted; });
-    if (at == queue.blocks.end()) {
-        Block* const fresh = new_block(cpu);
-        if (fresh == nullptr) return {};
-        at = queue.blocks.insert(queue.blocks.end(), fresh);
+    {
+        const LockGuard<Cpus> guard{cpus_, queue.lock, cpu};
+        const auto at = std::find_if(queue.blocks.begin(), queue.blocks.end(),
+                                     [&](const Block* block) { return block->free >= rounded(pages); });
+        if (at != queue.blocks.end()) return cut(queue, at, pages);
     }
+    // Without the lock: a search that fails drops blocks, also of this queue (VM-33).
+    Block* const fresh = new_block(cpu);
+    if (fresh == nullptr) return {};
+    const LockGuard<Cpus> guard{cpus_, queue.lock, cpu};
+    return cut(queue, queue.blocks.insert(queue.blocks.end(), fresh), pages);
+}
+
+template <class Cpus>
+VirtAddr VmapBlocks<Cpus>::cut(Queue& queue, typename std::list<Block*>::iterator at, std::uint64_t pages) {
     Block* const block = *at;
     const VirtAddr address = VirtAddr{block->area->start}.plus_pages(block_pages_ - block->free);
-    block->free -= wanted;
+    block->free -= rounded(pages);
     if (block->free == 0) {
         queue.blocks.erase(at);
         queue.full.insert(block);

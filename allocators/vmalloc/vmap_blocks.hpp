@@ -73,6 +73,8 @@ class VmapBlocks {
     };
 
     [[nodiscard]] Block* new_block(CpuId cpu);
+    /// The next pages of a queued block. Under the lock.
+    [[nodiscard]] VirtAddr cut(Queue& queue, typename std::list<Block*>::iterator at, std::uint64_t pages);
     [[nodiscard]] bool retire(Block* block, CpuId cpu);
     [[nodiscard]] Block* block_around(VirtAddr at, CpuId cpu);
     [[nodiscard]] static std::uint64_t rounded(std::uint64_t pages);

@@ -38,10 +38,12 @@ std::uint64_t lazy_max_pages(unsigned cpus) {
 }
 
 template <class Cpus>
-VmapSpace<Cpus>::VmapSpace(Cpus& cpus, std::uint64_t lazy_max, Flush flush, unsigned most_nodes)
+VmapSpace<Cpus>::VmapSpace(Cpus& cpus, std::uint64_t lazy_max, Flush flush, unsigned most_nodes,
+                           GiveUp give_up)
     : cpus_{cpus},
       lazy_max_{lazy_max},
       flush_{std::move(flush)},
+      give_up_{std::move(give_up)},
       node_count_{std::min(cpus.count(), most_nodes)},
       nodes_{std::make_unique<Node[]>(node_count_)} {
     free_.insert(new VmapArea{.start = lowest_address, .end = highest_address});
@@ -86,6 +88,7 @@ std::optional<std::uint64_t> VmapSpace<Cpus>::take_or_purge(Take&& take, CpuId c
         const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};
         if (const auto start = take(false)) return start;
     }
+    if (give_up_) give_up_(cpu);
     purge(cpu);
     drain_pools(cpu);
     const LockGuard<Cpus> guard{cpus_, free_lock_, cpu};

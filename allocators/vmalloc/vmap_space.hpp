@@ -7,7 +7,8 @@
 ///     alloc: free -> busy        free_lazily: busy -> lazy        purge: one flush, then lazy -> free
 ///
 /// Together the three cover every address from 1 on (VM-2); requests are limited to a window (VM-20). A purge
-/// is due when more than lazy_max pages wait (VM-31), and comes by itself when a search fails (VM-26).
+/// is due when more than lazy_max pages wait (VM-31), and comes by itself when a search fails (VM-26);
+/// whoever keeps areas that nobody uses gives them up first (VM-33).
 ///
 /// Linux 6.1 has one set of each (VM-2, VM-20..26, VM-30..35). Linux 6.9 has vmap nodes (VM-90..95): busy and
 /// lazy areas lie in the node of their address, and each node also has
@@ -51,10 +52,12 @@ class VmapSpace {
   public:
     /// Forgets in all TLBs what lies in [begin, end).
     using Flush = std::function<void(std::uint64_t begin, std::uint64_t end, CpuId cpu)>;
+    /// Frees lazily what is kept and not used.
+    using GiveUp = std::function<void(CpuId cpu)>;
 
-    /// Everything is free. `flush` is called by each purge that has something to flush. A node for each CPU,
-    /// at most `most_nodes`.
-    VmapSpace(Cpus& cpus, std::uint64_t lazy_max, Flush flush, unsigned most_nodes = 1);
+    /// Everything is free. `flush` is called by each purge that has something to flush, `give_up`, if any,
+    /// before the purge of a search that failed, without a lock. A node for each CPU, at most `most_nodes`.
+    VmapSpace(Cpus& cpus, std::uint64_t lazy_max, Flush flush, unsigned most_nodes = 1, GiveUp give_up = {});
     ~VmapSpace();
     VmapSpace(const VmapSpace&) = delete;
     VmapSpace& operator=(const VmapSpace&) = delete;
@@ -152,6 +155,7 @@ class VmapSpace {
     Cpus& cpus_;
     std::uint64_t lazy_max_;
     Flush flush_;
+    GiveUp give_up_;
     unsigned node_count_;
     std::unique_ptr<Node[]> nodes_;
     typename Cpus::Lock free_lock_;

@@ -15,11 +15,18 @@ namespace {
 constexpr CpuId cpu{0};
 
 struct Fixture {
-    explicit Fixture(const VmallocConfig& config = {}) : vm{pages, mmu, cpus, config, log} {}
+    explicit Fixture(const VmallocConfig& config = {}, std::uint64_t window_pages = vmalloc_window(4).pages())
+        : mmu{arena, {.cpus = 2, .window = begin_of_window(window_pages)}},
+          vm{pages, mmu, cpus, config, log} {}
+
+    static AddressRange begin_of_window(std::uint64_t count) {
+        const VirtAddr begin = vmalloc_window(4).begin;
+        return {begin, begin.plus_pages(count)};
+    }
 
     Arena arena{std::size_t{64} << 20};
     BumpPages pages{arena};
-    SoftMmu mmu{arena, {.cpus = 2}};
+    SoftMmu mmu;
     OwnedCpus cpus{2};
     MisuseLog log = MisuseLog::keep_going();
     Vmalloc<OwnedCpus, SoftMmu> vm;
@@ -160,6 +167,28 @@ TEST_CASE("vm_map_ram uses blocks up to 64 pages and an area beyond, without gua
     f.vm.vm_unmap_aliases(cpu);
     CHECK(f.vm.blocks().blocks() == 0);
     CHECK(f.vm.space().lazy_pages() == 0);
+    CHECK(f.violation() == "");
+}
+
+TEST_CASE("blocks in which nothing lives make room before a request is refused") {
+    const unsigned nodes = GENERATE(1U, most_vmap_nodes);
+    Fixture f{{.most_nodes = nodes}, 1024};
+    const std::vector<Pfn> frames = frames_from(f, 1);
+    const CpuId other{1};
+    const VirtAddr small = *f.vm.vm_map_ram(frames, cpu);
+    REQUIRE_FALSE(f.vm.vmalloc(page_size, other));
+    f.vm.vm_unmap_ram(small, 1, cpu);
+    const VirtAddr area = *f.vm.vmalloc(page_size, other);
+    CHECK(f.vm.blocks().blocks() == 0);
+    CHECK_FALSE(f.vm.vm_map_ram(frames, cpu));
+    f.vm.vfree(area, other);
+    // Of 64 pages each: what is left of this CPU's block is too small, and a second one has no place.
+    const std::vector<Pfn> many(64, frames[0]);
+    const VirtAddr one = *f.vm.vm_map_ram(frames, cpu);
+    for (int i = 0; i < 15; ++i) f.vm.vm_unmap_ram(*f.vm.vm_map_ram(many, cpu), 64, cpu);
+    CHECK_FALSE(f.vm.vm_map_ram(many, cpu));
+    f.vm.vm_unmap_ram(one, 1, cpu);
+    CHECK(f.vm.vm_map_ram(many, cpu));
     CHECK(f.violation() == "");
 }
 
