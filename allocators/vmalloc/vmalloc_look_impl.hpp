@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
-#include <unordered_set>
 
 #include "allocators/mmu/soft_mmu.hpp"
 #include "allocators/vmalloc/vmalloc.hpp"
@@ -40,7 +40,7 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
         return violation("V15", "{} lazy pages, {} may be", space_.lazy_pages(), space_.lazy_max());
     std::uint64_t owned = 0;
     std::uint64_t huge_leaves = 0;
-    std::unordered_set<std::uint64_t> owners;
+    std::vector<Pfn> frames;
     MaybeViolation found;
     space_.for_each_busy([&](const VmapArea& area) {
         if (found || area.use != AreaUse::vm) return;
@@ -49,13 +49,12 @@ MaybeViolation Vmalloc<Cpus, M>::find_violation() const {
         if (found || vm->kind != Kind::vmalloc) return;
         owned += vm->frames.size();
         huge_leaves += vm->huge ? vm->frames.size() / order_2m.pages() : 0;
-        for (const Pfn frame : vm->frames) {
-            if (owners.insert(frame.value()).second) continue;
-            found = violation("V6", "frame {} belongs to two areas", frame.value());
-            return;
-        }
+        frames.insert(frames.end(), vm->frames.begin(), vm->frames.end());
     });
     if (found) return found;
+    std::sort(frames.begin(), frames.end());
+    if (const auto twice = std::adjacent_find(frames.begin(), frames.end()); twice != frames.end())
+        return violation("V6", "frame {} belongs to two areas", twice->value());
     if (huge_leaves != mmu_.stats().huge_leaves)
         return violation("V12", "{} huge leaves for areas that have {}", mmu_.stats().huge_leaves,
                          huge_leaves);

@@ -74,7 +74,7 @@ class StackMachine final : public MappingMachine {
     void exit(Task& task, CpuId cpu);
     void forget(Task& task, CpuId cpu);
     void misuse(const Operation& op);
-    void judge_null(std::uint64_t refused_before, std::uint64_t cached_before, CpuId cpu);
+    void judge_null(std::uint64_t refused_before, CpuId cpu);
     void judge_new(const Task& task);
     [[nodiscard]] MaybeViolation find_miscount();
     [[nodiscard]] std::uint64_t pages_held() const { return below_->stacks.stats().held_bytes >> page_shift; }
@@ -134,12 +134,10 @@ void StackMachine<Below>::perform(const Operation& op) {
 
 // --- Judgement ---
 
-/// M1: a slot of the CPU, or pages and addresses, were there.
+/// M1: pages and addresses were there.
 template <class Below>
-void StackMachine<Below>::judge_null(std::uint64_t refused_before, std::uint64_t cached_before, CpuId cpu) {
+void StackMachine<Below>::judge_null(std::uint64_t refused_before, CpuId cpu) {
     if (pages_.refused() != refused_before) return;
-    if (stacks().stats().cached != cached_before)
-        return break_law("K4", "a slot lost its stack, and nobody got it");
     if constexpr (Below::guarded) {
         const std::uint64_t bytes = layout().size + page_size;
         if (!addresses_to_be_had(below_->vmalloc.space(), bytes, layout().align)) return;
@@ -190,10 +188,9 @@ void StackMachine<Below>::fork(const Operation& op) {
     if (task == nullptr) return;
     const CpuId cpu = cpu_of(op);
     const std::uint64_t refused = pages_.refused();
-    const std::uint64_t cached = stacks().stats().cached;
     KernelStack* const stack = stacks().create(++forked_, cpu);
     if (stack == nullptr) {
-        judge_null(refused, cached, cpu);
+        judge_null(refused, cpu);
         if (auto found = find_miscount()) break_law(std::move(*found));
         return;
     }

@@ -8,12 +8,19 @@
 
 namespace kmemlab::fuzz {
 
+/// Large areas cost time: most are of 256 KiB at most.
+std::size_t VmallocMachine::bytes_of(const Operation& op) {
+    constexpr std::size_t large = std::size_t{256} << 10;
+    const std::size_t size = size_of(op);
+    return size > large && size < 64 * large && op.count % 8 != 0 ? size % large : size;
+}
+
 void VmallocMachine::perform(const Operation& op) {
     const CpuId cpu = cpu_of(op);
     Item* const item = slots_.next_full(op.slot);
     switch (op.kind) {
         case OpKind::area:
-            take_area({.bytes = size_of(op),
+            take_area({.bytes = bytes_of(op),
                        .align = page_size << (op.align % 16),
                        .gfp = op.count % 2 == 1 ? GFP_KERNEL | __GFP_ZERO : GFP_KERNEL},
                       op);
@@ -41,12 +48,12 @@ void VmallocMachine::perform(const Operation& op) {
             break;
         case OpKind::purge:
             vmalloc_->vm_unmap_aliases(cpu);
-            settle(cpu, false);
+            settle(false);
             break;
         case OpKind::drain:
             vmalloc_->drain(cpu);
             buddy_.drain(cpu);
-            settle(cpu, true);
+            settle(true);
             break;
         case OpKind::fail:
             fail(op);
@@ -167,7 +174,7 @@ void VmallocMachine::judge_freed(bool with_blocks) {
 }
 
 /// After a purge, or a drain.
-void VmallocMachine::settle(CpuId, bool drained) {
+void VmallocMachine::settle(bool drained) {
     const auto& space = vmalloc_->space();
     if (space.lazy_pages() != 0) break_law("V15", "{} pages are lazy after a purge", space.lazy_pages());
     std::set<std::uint64_t> live;  // blocks, by their numbers
@@ -359,7 +366,7 @@ void VmallocMachine::tear_down() {
         if (broken()) return;
     }
     vmalloc_->drain(cpu);
-    settle(cpu, true);
+    settle(true);
     if (auto found = find_violation()) return break_law(std::move(*found));
     vmalloc_->space().for_each_busy([&](const VmapArea& area) {
         break_law("V4", "an area at {:#x} is busy when nothing lives", area.start);

@@ -52,11 +52,12 @@ class VmallocMachine final : public MappingMachine {
         [[nodiscard]] std::uint64_t pages() const { return (bytes + page_size - 1) >> page_shift; }
     };
 
+    [[nodiscard]] static std::size_t bytes_of(const Operation& op);
     void take_area(const AreaRequest& request, const Operation& op);
     void take_mapping(Kind kind, const Operation& op);
     void release(Item& item, CpuId cpu);
     void touch(const Item& item, const Operation& op);
-    void settle(CpuId cpu, bool drained);
+    void settle(bool drained);
     void misuse(const Operation& op);
 
     [[nodiscard]] std::optional<VirtAddr> lowest_fit(std::uint64_t bytes) const;

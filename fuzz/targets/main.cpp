@@ -29,7 +29,15 @@ std::size_t operations_in(std::size_t bytes) {
 
 }  // namespace
 
-// NOLINTBEGIN(readability-identifier-naming): libFuzzer's names
+// NOLINTBEGIN(readability-identifier-naming): libFuzzer's names, and AddressSanitizer's
+/// Programs allocate often and small: who allocated what needs no deep stacks.
+extern "C" const char*
+__asan_default_options();  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
+extern "C" const char*
+__asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
+    return "malloc_context_size=2";
+}
+
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
@@ -64,7 +72,12 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::siz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Target& target = this_target();
-    const auto found = run_input(target, {data, size});
+    MaybeFinding found;
+    try {
+        found = run_input(target, {data, size});
+    } catch (const UsageError&) {
+        return -1;  // it begins like the text of a program, and is none
+    }
     if (!found) return 0;
     const Program program = target.has_programs() ? decode({data, size}, target.language) : Program{};
     std::fputs(report(target, program, *found).c_str(), stderr);
