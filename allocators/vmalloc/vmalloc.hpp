@@ -19,6 +19,9 @@
 ///    adjacent frames they are sorted: a run is a system call there, whatever its length.
 ///  - A huge area's frames go back as blocks of 2 MiB; Linux splits them at once and frees single pages.
 ///  - One NUMA node, no protection but read and write. Per-CPU areas (VM-60): congruent_areas.hpp.
+/// What a caller may not give back is reported and left as it was: wrong_cache is another call's, wrong_order
+/// has another number of pages. Free areas are joined, and where one began is forgotten, so that what is
+/// given back twice is a foreign_pointer; only a block of vm_map_ram can tell that it is a double_free.
 /// Threads: all calls at once on different CPUs; drain and find_violation need everybody else outside.
 #pragma once
 
@@ -128,6 +131,8 @@ class Vmalloc {
     [[nodiscard]] std::optional<VirtAddr> map_frames(Kind kind, std::span<const Pfn> frames, CpuId cpu);
     /// The vm_struct of what begins at `at`; nullptr, and a report, if there is none of that kind.
     [[nodiscard]] VmStruct* expect(Kind kind, VirtAddr at, const char* what, CpuId cpu);
+    /// That the call `what` was passed an address that it cannot take.
+    void report(MisuseKind kind, const char* what, VirtAddr at);
     /// Unmaps; the area goes lazy; then what is owned goes back (VM-30). True: it came to a purge.
     bool dissolve(VmStruct* vm, CpuId cpu);
     void purge_if(bool due, CpuId cpu);

@@ -185,20 +185,16 @@ void Vmalloc<Cpus, M>::vunmap(VirtAddr at, CpuId cpu) {
 
 template <class Cpus, Mmu M>
 void Vmalloc<Cpus, M>::vm_unmap_ram(VirtAddr at, std::uint64_t pages, CpuId cpu) {
-    if (pages > largest_block_request) {
-        if (VmStruct* const vm = expect(Kind::ram, at, "vm_unmap_ram", cpu)) dissolve(vm, cpu);
-        return;
+    const std::optional<MisuseKind> fault = blocks_.claim(at, pages, cpu);
+    if (!fault) {
+        mmu_.unmap(at, pages, cpu);
+        return purge_if(blocks_.give(at, pages, cpu), cpu);
     }
-    mmu_.unmap(at, pages, cpu);
-    const std::optional<bool> purge_is_due = blocks_.give(at, pages, cpu);
-    if (!purge_is_due) {
-        log_.report({MisuseKind::foreign_pointer,
-                     reinterpret_cast<void*>(at.value()),
-                     {},
-                     fmt::format("vm_unmap_ram: nothing is mapped at {:#x}\n", at.value())});
-        return;
-    }
-    purge_if(*purge_is_due, cpu);
+    if (*fault != MisuseKind::foreign_pointer) return report(*fault, "vm_unmap_ram", at);
+    VmStruct* const vm = expect(Kind::ram, at, "vm_unmap_ram", cpu);
+    if (vm == nullptr) return;
+    if (vm->frames.size() != pages) return report(MisuseKind::wrong_order, "vm_unmap_ram", at);
+    dissolve(vm, cpu);
 }
 
 template <class Cpus, Mmu M>
@@ -209,12 +205,24 @@ typename Vmalloc<Cpus, M>::VmStruct* Vmalloc<Cpus, M>::expect(Kind kind, VirtAdd
         auto* const vm = static_cast<VmStruct*>(area->owner);
         if (vm->kind == kind) return vm;
     }
-    const MisuseKind fault = area == nullptr ? MisuseKind::foreign_pointer : MisuseKind::interior_pointer;
-    log_.report({fault,
+    report(area == nullptr             ? MisuseKind::foreign_pointer
+           : area->start != at.value() ? MisuseKind::interior_pointer
+                                       : MisuseKind::wrong_cache,
+           what, at);
+    return nullptr;
+}
+
+template <class Cpus, Mmu M>
+void Vmalloc<Cpus, M>::report(MisuseKind kind, const char* what, VirtAddr at) {
+    const char* const found = kind == MisuseKind::double_free        ? "was unmapped already"
+                              : kind == MisuseKind::interior_pointer ? "is not where its area begins"
+                              : kind == MisuseKind::wrong_cache      ? "was given by another call"
+                              : kind == MisuseKind::wrong_order      ? "has another number of pages"
+                                                                     : "was never given, or is free already";
+    log_.report({kind,
                  reinterpret_cast<void*>(at.value()),
                  {},
-                 fmt::format("{}: no such area begins at {:#x}\n", what, at.value())});
-    return nullptr;
+                 fmt::format("{}: {:#x} {}\n", what, at.value(), found)});
 }
 
 template <class Cpus, Mmu M>

@@ -51,6 +51,7 @@ template <class Cpus>
 VirtAddr VmapBlocks<Cpus>::cut(Queue& queue, typename std::list<Block*>::iterator at, std::uint64_t pages) {
     Block* const block = *at;
     const VirtAddr address = VirtAddr{block->area->start}.plus_pages(block_pages_ - block->free);
+    block->live[block_pages_ - block->free] = static_cast<std::uint8_t>(pages);
     block->free -= rounded(pages);
     if (block->free == 0) {
         queue.blocks.erase(at);
@@ -64,8 +65,11 @@ typename VmapBlocks<Cpus>::Block* VmapBlocks<Cpus>::new_block(CpuId cpu) {
     const std::uint64_t bytes = block_pages_ << page_shift;
     VmapArea* const area = space_.alloc(bytes, bytes, window_, cpu);
     if (area == nullptr) return nullptr;
-    auto* const block =
-        new Block{.area = area, .home = cpu, .free = block_pages_, .dirty_begin = block_pages_};
+    auto* const block = new Block{.area = area,
+                                  .home = cpu,
+                                  .free = block_pages_,
+                                  .dirty_begin = block_pages_,
+                                  .live = std::vector<std::uint8_t>(block_pages_)};
     area->owner = block;
     area->use = AreaUse::block;
     const LockGuard<Cpus> guard{cpus_, all_lock_, cpu};
@@ -93,9 +97,31 @@ typename VmapBlocks<Cpus>::Block* VmapBlocks<Cpus>::block_around(VirtAddr at, Cp
 }
 
 template <class Cpus>
-std::optional<bool> VmapBlocks<Cpus>::give(VirtAddr at, std::uint64_t pages, CpuId cpu) {
+std::optional<MisuseKind> VmapBlocks<Cpus>::claim(VirtAddr at, std::uint64_t pages, CpuId cpu) {
     Block* const block = block_around(at, cpu);
-    if (block == nullptr) return {};
+    if (block == nullptr) return MisuseKind::foreign_pointer;
+    const std::uint64_t page = (at.value() - block->area->start) >> page_shift;
+    const LockGuard<Cpus> guard{cpus_, queues_[block->home].lock, cpu};
+    std::uint8_t& live = block->live[page];
+    if (live == 0) return fault_at(*block, page);
+    if (at.offset() != 0) return MisuseKind::interior_pointer;
+    if (live != pages) return MisuseKind::wrong_order;
+    live = 0;
+    return {};
+}
+
+template <class Cpus>
+MisuseKind VmapBlocks<Cpus>::fault_at(const Block& block, std::uint64_t page) {
+    if (page >= block.live.size() - block.free) return MisuseKind::foreign_pointer;
+    for (std::uint64_t back = 1; back < largest_block_request && back <= page; ++back) {
+        if (rounded(block.live[page - back]) > back) return MisuseKind::interior_pointer;
+    }
+    return MisuseKind::double_free;
+}
+
+template <class Cpus>
+bool VmapBlocks<Cpus>::give(VirtAddr at, std::uint64_t pages, CpuId cpu) {
+    Block* const block = block_around(at, cpu);
     const std::uint64_t given = rounded(pages);
     const std::uint64_t first = (at.value() - block->area->start) >> page_shift;
     {
@@ -159,20 +185,27 @@ MaybeViolation VmapBlocks<Cpus>::find_violation() const {
         }
     }
     for (const Block* block : all_) {
-        const auto broken = [&](const char* what) {
-            return violation("V9", "block {:#x} {}", block->area->start, what);
-        };
-        if (block->area->owner != block) return broken("is not its area's");
-        if ((block->free > 0) != (queued.count(block) > 0))
-            return broken("is on a queue iff it has room: not so");
-        if (block->free + block->dirty > block_pages_) return broken("has more pages than there are");
-        if (block->dirty >= block_pages_) return broken("is dirty all over and lives");
-        if (block->dirty == 0) continue;
-        const bool covered = block->dirty_begin + block->dirty <= block->dirty_end;
-        if (!covered || block->dirty_end > block_pages_ - block->free) {
-            return broken("is dirty elsewhere than it says");
-        }
+        if (auto found = find_bad(*block, queued.count(block) > 0)) return found;
     }
+    return {};
+}
+
+template <class Cpus>
+MaybeViolation VmapBlocks<Cpus>::find_bad(const Block& block, bool queued) const {
+    const auto broken = [&](const char* what) {
+        return violation("V9", "block {:#x} {}", block.area->start, what);
+    };
+    if (block.area->owner != &block) return broken("is not its area's");
+    if ((block.free > 0) != queued) return broken("is on a queue iff it has room: not so");
+    std::uint64_t live = 0;
+    for (const std::uint8_t pages : block.live) live += pages > 0 ? rounded(pages) : 0;
+    if (block.free + block.dirty + live != block_pages_)
+        return broken("has other pages than those that are free, dirty and live");
+    if (block.dirty >= block_pages_) return broken("is dirty all over and lives");
+    if (block.dirty == 0) return {};
+    const bool covered = block.dirty_begin + block.dirty <= block.dirty_end;
+    if (!covered || block.dirty_end > block_pages_ - block.free)
+        return broken("is dirty elsewhere than it says");
     return {};
 }
 

@@ -8,7 +8,8 @@
 /// block with nothing left is on no queue.
 ///
 /// Follows Linux 6.1. Difference: the dirty range has full blocks too, as since Linux 6.5; 6.1 overlooks them
-/// (VM-45), so that after vm_unmap_aliases CPUs still know what was unmapped there.
+/// (VM-45), so that after vm_unmap_aliases CPUs still know what was unmapped there. And a block knows which
+/// mappings live in it, so that what nobody gave is told before it does damage; 6.1 believes its callers.
 /// Laws: V9. Locks: one per CPU's queue, which also guards the blocks on it and those that left it; one for
 /// the set of all. The locks of the space come after these.
 #pragma once
@@ -19,6 +20,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "allocators/base/misuse.hpp"
 #include "allocators/vmalloc/vmap_space.hpp"
 
 namespace kmemlab {
@@ -39,9 +41,11 @@ class VmapBlocks {
 
     /// Address of `pages` pages, at most largest_block_request, to be mapped; nothing: no address space.
     [[nodiscard]] std::optional<VirtAddr> take(std::uint64_t pages, CpuId cpu);
-    /// Takes back what was mapped at an address that take() gave for as many pages, its translations gone.
-    /// True: a purge of the space is due. Nothing: there is no block.
-    [[nodiscard]] std::optional<bool> give(VirtAddr at, std::uint64_t pages, CpuId cpu);
+    /// To be asked before the translations go: from now on nothing lives at an address that take() gave for
+    /// as many pages. What is wrong, if there is no such mapping; then nothing has changed.
+    [[nodiscard]] std::optional<MisuseKind> claim(VirtAddr at, std::uint64_t pages, CpuId cpu);
+    /// Takes back what was claimed, its translations gone. True: a purge of the space is due.
+    [[nodiscard]] bool give(VirtAddr at, std::uint64_t pages, CpuId cpu);
 
     /// Blocks in which nothing lives and some space was never used go lazy (VM-45).
     void drop_fragmented(CpuId cpu);
@@ -51,7 +55,7 @@ class VmapBlocks {
     [[nodiscard]] std::uint64_t block_pages() const { return block_pages_; }
     /// Alive. Nobody may be inside.
     [[nodiscard]] std::uint64_t blocks() const { return all_.size(); }
-    [[nodiscard]] std::uint64_t metadata_bytes() const { return blocks() * sizeof(Block); }
+    [[nodiscard]] std::uint64_t metadata_bytes() const { return blocks() * (sizeof(Block) + block_pages_); }
     /// V9. Nobody may be inside.
     [[nodiscard]] MaybeViolation find_violation() const;
 
@@ -65,6 +69,7 @@ class VmapBlocks {
         std::uint64_t dirty = 0;    ///< pages used and unmapped
         std::uint64_t dirty_begin;  ///< pages of the block; empty range: begin >= end
         std::uint64_t dirty_end = 0;
+        std::vector<std::uint8_t> live;  ///< pages of the mapping that begins at a page; 0: none does
     };
     struct Queue {
         typename Cpus::Lock lock;
@@ -77,6 +82,9 @@ class VmapBlocks {
     [[nodiscard]] VirtAddr cut(Queue& queue, typename std::list<Block*>::iterator at, std::uint64_t pages);
     [[nodiscard]] bool retire(Block* block, CpuId cpu);
     [[nodiscard]] Block* block_around(VirtAddr at, CpuId cpu);
+    /// What is wrong with a page where no mapping begins. Under the lock.
+    [[nodiscard]] static MisuseKind fault_at(const Block& block, std::uint64_t page);
+    [[nodiscard]] MaybeViolation find_bad(const Block& block, bool queued) const;
     [[nodiscard]] static std::uint64_t rounded(std::uint64_t pages);
 
     VmapSpace<Cpus>& space_;

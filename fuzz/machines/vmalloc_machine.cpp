@@ -337,16 +337,21 @@ void VmallocMachine::misuse(const Operation& op) {
         // Of a mapping the begin will do: it is none of vmalloc's.
         const std::uint64_t pages = kind == Kind::area ? 1 + op.count % item->frames.size() : 0;
         vmalloc_->vfree(at.plus_pages(pages), cpu);
-        return judge_report(first, MisuseKind::interior_pointer, MisuseKind::interior_pointer);
+        if (kind == Kind::area)
+            return judge_report(first, MisuseKind::interior_pointer, MisuseKind::interior_pointer);
+        // What begins inside a block begins nothing for vfree.
+        return judge_report(first, MisuseKind::wrong_cache,
+                            kind == Kind::ram ? MisuseKind::interior_pointer : MisuseKind::wrong_cache);
     }
-    if (kind == Kind::ram) return;
+    const std::uint64_t pages = item->frames.size();
     release(*item, cpu);
     if (broken()) return;
-    if (kind == Kind::area)
-        vmalloc_->vfree(at, cpu);
-    else
-        vmalloc_->vunmap(at, cpu);
-    judge_report(first, MisuseKind::foreign_pointer, MisuseKind::foreign_pointer);
+    if (kind == Kind::area) vmalloc_->vfree(at, cpu);
+    if (kind == Kind::vmap) vmalloc_->vunmap(at, cpu);
+    if (kind == Kind::ram) vmalloc_->vm_unmap_ram(at, pages, cpu);
+    // Only a block that is still there knows that something was in it.
+    judge_report(first, MisuseKind::foreign_pointer,
+                 kind == Kind::ram ? MisuseKind::double_free : MisuseKind::foreign_pointer);
 }
 
 // --- Walks ---

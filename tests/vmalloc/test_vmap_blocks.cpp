@@ -20,7 +20,9 @@ struct Fixture {
         return blocks.take(pages, cpu)->page() - window.begin.page();
     }
     void give(std::uint64_t page, std::uint64_t pages, CpuId cpu = cpu0) {
-        CHECK(blocks.give(window.begin.plus_pages(page), pages, cpu) == false);
+        const VirtAddr at = window.begin.plus_pages(page);
+        CHECK_FALSE(blocks.claim(at, pages, cpu));
+        CHECK_FALSE(blocks.give(at, pages, cpu));
     }
     std::string violation() const {
         const auto found = blocks.find_violation();
@@ -94,9 +96,23 @@ TEST_CASE("what was unmapped in a block without room is to be flushed too") {
     CHECK(f.violation() == "");
 }
 
-TEST_CASE("pages that are in no block are refused") {
+TEST_CASE("what nobody took cannot be claimed") {
     Fixture f;
-    CHECK_FALSE(f.blocks.give(window.begin.plus_pages(5), 1, cpu0));
+    const auto claim = [&](std::uint64_t page, std::uint64_t pages) {
+        return f.blocks.claim(window.begin.plus_pages(page), pages, cpu1);
+    };
+    CHECK(claim(0, 1) == MisuseKind::foreign_pointer);
+    (void)f.take(64);
+    (void)f.take(3);
+    CHECK(claim(64, 4) == MisuseKind::wrong_order);
+    CHECK(claim(63, 1) == MisuseKind::interior_pointer);
+    CHECK(claim(67, 1) == MisuseKind::interior_pointer);  // of a page that rounding took
+    CHECK(claim(68, 1) == MisuseKind::foreign_pointer);
+    CHECK(claim(1024, 1) == MisuseKind::foreign_pointer);
+    f.give(0, 64);
+    CHECK(claim(0, 64) == MisuseKind::double_free);
+    CHECK(claim(63, 1) == MisuseKind::double_free);
+    CHECK(f.violation() == "");
 }
 
 TEST_CASE("a block that is not as it says is named") {
@@ -115,6 +131,9 @@ TEST_CASE("a block that is not as it says is named") {
     CHECK(f.violation() == "");
     breaks(block.free, std::uint64_t{0});
     breaks(block.dirty, std::uint64_t{9});
+    breaks(block.dirty, std::uint64_t{7});
+    breaks(block.live[8], std::uint8_t{5});
+    breaks(block.live[8], std::uint8_t{0});
     breaks(block.dirty, std::uint64_t{1024});
     breaks(block.dirty_end, std::uint64_t{2000});
     breaks(block.home, cpu1);
