@@ -46,4 +46,24 @@ std::optional<std::uint64_t> find_congruent(const AreaTree& free, std::span<cons
     return base < first ? std::nullopt : std::optional{base};
 }
 
+std::optional<std::uint64_t> try_congruent(const AreaTree& free, std::span<const AreaPart> parts,
+                                           std::uint64_t align, AddressRange window) {
+    std::optional<std::uint64_t> highest;
+    const auto fits = [&](std::uint64_t base) {
+        return base >= window.begin.value() &&
+               std::all_of(parts.begin(), parts.end(), [&](const AreaPart& part) {
+                   const VmapArea* const area = free.find(base + part.offset);
+                   return area != nullptr && base + part.end() <= std::min(area->end, window.end.value());
+               });
+    };
+    for (const VmapArea* area = free.first(); area != nullptr; area = AreaTree::next(area)) {
+        for (const AreaPart& part : parts) {
+            const std::uint64_t end = std::min(area->end, window.end.value());
+            const std::uint64_t base = end < part.end() ? 0 : (end - part.end()) & ~(align - 1);
+            if (base > highest.value_or(0) && fits(base)) highest = base;
+        }
+    }
+    return highest;
+}
+
 }  // namespace kmemlab

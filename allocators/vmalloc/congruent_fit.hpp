@@ -30,5 +30,10 @@ struct AreaPart {
 [[nodiscard]] std::optional<std::uint64_t> find_congruent(const AreaTree& free,
                                                           std::span<const AreaPart> parts,
                                                           std::uint64_t align, AddressRange window);
+/// The same by trying every base that can be the highest: above it some part meets the end of a free area, or
+/// of the window. What find_congruent is compared with.
+[[nodiscard]] std::optional<std::uint64_t> try_congruent(const AreaTree& free,
+                                                         std::span<const AreaPart> parts, std::uint64_t align,
+                                                         AddressRange window);
 
 }  // namespace kmemlab

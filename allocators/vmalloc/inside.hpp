@@ -21,6 +21,7 @@ template <class Cpus>
 struct VmapBlocks<Cpus>::Inside {
     static auto& any_block(VmapBlocks& blocks) { return **blocks.all_.begin(); }
     static auto& queue(VmapBlocks& blocks, CpuId cpu) { return blocks.queues_[cpu].blocks; }
+    static auto& all(VmapBlocks& blocks) { return blocks.all_; }
 };
 
 template <class Cpus>

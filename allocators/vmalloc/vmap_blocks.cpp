@@ -187,7 +187,12 @@ MaybeViolation VmapBlocks<Cpus>::find_violation() const {
     for (const Block* block : all_) {
         if (auto found = find_bad(*block, queued.count(block) > 0)) return found;
     }
-    return {};
+    MaybeViolation found;
+    space_.for_each_busy([&](const VmapArea& area) {
+        if (area.use == AreaUse::block && all_.count(static_cast<Block*>(area.owner)) == 0)
+            found = violation("V9", "area {:#x} is kept for a block that is no more", area.start);
+    });
+    return found;
 }
 
 template <class Cpus>

@@ -99,8 +99,9 @@ template <class Cpus>
 std::vector<VmapArea*> VmapSpace<Cpus>::alloc_congruent(std::span<const AreaPart> parts, std::uint64_t align,
                                                         AddressRange window, CpuId cpu) {
     const auto base = take_or_purge(
-        [&](bool) {
+        [&](bool purged) {
             const auto found = find_congruent(free_, parts, align, window);
+            if (!found && purged) confirm_congruent_failure(parts, align, window);
             for (const AreaPart& part : parts) {
                 if (found)
                     cut_out(free_.find(*found + part.offset), *found + part.offset, *found + part.end());
@@ -151,6 +152,14 @@ void VmapSpace<Cpus>::confirm_failure(std::uint64_t size, std::uint64_t align, A
             violation("V8", "{} bytes aligned to {} were refused, and fit at {:#x}", size, align, *start);
         return;
     }
+}
+
+template <class Cpus>
+void VmapSpace<Cpus>::confirm_congruent_failure(std::span<const AreaPart> parts, std::uint64_t align,
+                                                AddressRange window) {
+    if (const auto base = try_congruent(free_, parts, align, window))
+        wrong_failure_ = violation("V8", "{} parts aligned to {} were refused, and fit at {:#x}",
+                                   parts.size(), align, *base);
 }
 
 template <class Cpus>

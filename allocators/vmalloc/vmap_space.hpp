@@ -140,6 +140,7 @@ class VmapSpace {
                                                    AddressRange window);
     /// Remembers if a request that got nothing fits into a free area after all (V8). Under the lock.
     void confirm_failure(std::uint64_t size, std::uint64_t align, AddressRange window);
+    void confirm_congruent_failure(std::span<const AreaPart> parts, std::uint64_t align, AddressRange window);
     void cut_out(VmapArea* area, std::uint64_t start, std::uint64_t end);
     VmapArea* make_busy(VmapArea* area, CpuId cpu);
     void leave_busy(VmapArea* area, CpuId cpu);

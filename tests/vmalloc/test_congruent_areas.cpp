@@ -147,12 +147,30 @@ TEST_CASE("in random address spaces the base is what trying every base gives") {
         }
         const std::uint64_t expected = highest_base(f, parts, align);
         auto areas = f.areas(parts, align);
+        const auto tried = try_congruent(f.space.free(), in_pages(parts), align * page_size, window);
+        REQUIRE(page_of(tried ? std::optional{VirtAddr{*tried}} : std::nullopt) == expected);
         REQUIRE(page_of(areas.take(cpu)) == expected);
         REQUIRE(f.violation() == "");
         ++(expected == ~std::uint64_t{0} ? failed : found);
     }
     CHECK(found > 500);
     CHECK(failed > 100);
+}
+
+TEST_CASE("V8: a chunk that was refused although it fits is named") {
+    Fixture f;
+    f.occupy(100, 10);
+    f.occupy(111, 9);
+    f.occupy(121, window_pages - 121);
+    auto areas = f.areas({{0, 5}, {10, 5}});
+    // The search is misled: from the page where it begins no way leads down.
+    VmapArea* const highest = VmapSpace<OwnedCpus>::Inside::free(f.space).find(begin.plus_pages(120).value());
+    REQUIRE(highest->left == nullptr);
+    VmapArea* const parent = std::exchange(highest->parent, nullptr);
+    REQUIRE_FALSE(areas.take(cpu));
+    highest->parent = parent;
+    CHECK_THAT(f.violation(), Catch::StartsWith("V8"));
+    CHECK(page_of(areas.take(cpu)) == 85);
 }
 
 TEST_CASE("V13: a chunk whose areas are not where the pattern wants them is named") {

@@ -141,4 +141,8 @@ TEST_CASE("a block that is not as it says is named") {
     CHECK_THAT(f.violation(), Catch::Contains("V9"));
     queue.assign(2, &block);
     CHECK_THAT(f.violation(), Catch::Contains("V9"));
+    queue.clear();
+    const auto all = std::exchange(Inside::all(f.blocks), {});
+    CHECK_THAT(f.violation(), Catch::Contains("V9") && Catch::Contains("no more"));
+    Inside::all(f.blocks) = all;
 }
