@@ -25,7 +25,7 @@ constexpr std::array<NamedWindow, 6> windows{{
     {"large", {low, low + 64 * mib}},
     {"giant", {low, low + 4096 * mib}},
     {"border", {VirtAddr{border.value() - 64 * page_size}, border + (16 * mib - 64 * page_size)}},
-    {"top", {VirtAddr{top.value() - 16 * mib}, top}},
+    {"top", {VirtAddr{top.value() - 64 * page_size}, top}},
 }};
 
 /// So small that entries are replaced often.

@@ -25,7 +25,7 @@ namespace kmemlab::fuzz {
 
 /// What programs may set of the MMU. `window` names a place and a size: "small" (2 MiB), "middle" (16 MiB),
 /// "large" (64 MiB), "giant" (4 GiB), "border" (16 MiB, of which 64 pages lie below a border of 1 GiB), "top"
-/// (16 MiB, up to a page below the highest address).
+/// (64 pages, up to one page below the highest address).
 struct MappingConfig {
     std::uint64_t levels = 4;
     std::string window = "middle";
