@@ -18,7 +18,7 @@ from ci.fuzzing import mutants
 SOURCES = ("CMakeLists.txt", "CMakePresets.json", "LICENSE", "allocators", "bench", "fuzz", "ci/cmake")
 # Of these, what no target's behaviour depends on.
 BESIDE = ("fuzz/mutants/", "fuzz/corpus/", "fuzz/oss-fuzz/", "bench/", "LICENSE", "ci/cmake/")
-BUT = ("bench/trace/",)
+BUT = ("bench/trace/", "bench/measure/")
 
 
 class Interrupted(Exception):
