@@ -17,6 +17,7 @@
 #include "allocators/contract/models.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/oracle/arena_shelf.hpp"
 #include "fuzz/oracle/watched_pages.hpp"
 
 namespace kmemlab::fuzz {
@@ -76,7 +77,7 @@ class ObjectMachine final : public Machine {
         return config;
     }
     ObjectMachine(const Setup& setup, const AllConfig& config)
-        : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+        : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
           cpus_{setup.cpu_count()},
           buddy_{arena_, cpus_, config.buddy, log_},
           pages_{buddy_},
@@ -123,7 +124,8 @@ class ObjectMachine final : public Machine {
 
     MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
     std::vector<Misuse> reports_;
-    Arena arena_;
+    oracle::BorrowedArena borrowed_;
+    Arena& arena_{borrowed_.get()};
     Cpus cpus_;
     Buddy<Cpus> buddy_;
     oracle::WatchedPages<Buddy<Cpus>> pages_;

@@ -1,7 +1,9 @@
 /// WatchedPages: a page source between an allocator and the one below, for oracles. It fails where it is told
-/// to, and poisons what was given back, so that whoever still touches it is caught by AddressSanitizer.
+/// to, poisons what was given back, so that whoever still touches it is caught by AddressSanitizer, and
+/// dirties what it gives.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -29,7 +31,9 @@ class WatchedPages {
         const std::optional<Pfn> pfn = source_.take(order, gfp.without(__GFP_ZERO), cpu);
         if (!pfn) return {};
         unpoison(arena().address(*pfn), order.bytes());
-        if (gfp.has(__GFP_ZERO)) std::memset(arena().address(*pfn), 0, order.bytes());
+        // Not zero by chance, and the same in every run.
+        std::memset(arena().address(*pfn), gfp.has(__GFP_ZERO) ? 0 : dirt,
+                    gfp.has(__GFP_ZERO) ? order.bytes() : std::min(order.bytes(), most_dirt));
         return pfn;
     }
     void give(Pfn pfn, Order order, CpuId cpu) {
@@ -50,6 +54,9 @@ class WatchedPages {
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
   private:
+    static constexpr int dirt = 0x5a;
+    static constexpr std::size_t most_dirt = std::size_t{64} << 10;
+
     Source& source_;
     std::uint64_t requests_ = 0;
     std::uint64_t refused_ = 0;

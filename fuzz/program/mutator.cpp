@@ -34,7 +34,7 @@ std::uint8_t byte(Random& random, std::uint64_t below) {
 
 /// Small counts mostly; now and then one that fills arrays.
 std::uint8_t random_count(Random& random) {
-    return random.one_in(4) ? byte(random, 256) : random.one_in(3) ? byte(random, 64) : byte(random, 8);
+    return random.one_in(12) ? byte(random, 256) : random.one_in(6) ? byte(random, 64) : byte(random, 8);
 }
 
 void random_strike(Operation& op, Random& random) {
