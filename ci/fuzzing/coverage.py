@@ -1,6 +1,7 @@
 """Line and branch coverage, from the profiles of a coverage build. A line or branch of a template counts as covered if any
 instance of it is."""
 
+import json
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,35 +10,50 @@ from pathlib import Path
 @dataclass
 class FileCoverage:
     lines: dict = field(default_factory=dict)     # number: covered
-    branches: dict = field(default_factory=dict)  # (line, block, branch): covered
+    branches: dict = field(default_factory=dict)  # (place, outcome): covered
 
 
-def of_lcov(text, root):
-    """{name relative to root: FileCoverage} of a trace file in lcov's form."""
-    files, current = {}, None
-    for line in text.splitlines():
+def lines_of(lcov):
+    """{path: {line: covered}} of a trace file in lcov's form."""
+    files, current = {}, {}
+    for line in lcov.splitlines():
         kind, _, rest = line.partition(":")
         if kind == "SF":
-            path = Path(rest)
-            name = str(path.relative_to(root)) if path.is_relative_to(root) else rest
-            current = files.setdefault(name, FileCoverage())
+            current = files.setdefault(rest, {})
         elif kind == "DA":
-            number, count = rest.split(",")[:2]
-            current.lines[int(number)] = current.lines.get(int(number), False) or count != "0"
-        elif kind == "BRDA":
-            *place, count = rest.split(",")
-            key = tuple(map(int, place))
-            current.branches[key] = current.branches.get(key, False) or count not in ("-", "0")
+            number, count = map(int, rest.split(",")[:2])
+            current[number] = current.get(number, False) or count > 0
+    return files
+
+
+def branches_of(export, source_of):
+    """{path: {(place, outcome): covered}} of what llvm-cov exports as JSON, where each instance of a template stands by
+    itself. `source_of(path)` are a file's lines: what `if constexpr` decides has no outcomes at run time."""
+    files = {}
+    for file in export["data"][0]["files"]:
+        source, found = source_of(file["filename"]), files.setdefault(file["filename"], {})
+        for *place, taken, not_taken, _, _, _ in file["branches"]:
+            if "if constexpr" in source[place[0] - 1]:
+                continue
+            for outcome, count in ((True, taken), (False, not_taken)):
+                key = (*place, outcome)
+                found[key] = found.get(key, False) or count > 0
     return files
 
 
 def measure(program, profiles, root, folder, prefix="allocators/"):
-    """of_lcov of what the programs' profiles say about files below `prefix`."""
+    """{name: FileCoverage} of the files below `prefix`, by what the program's profiles say."""
     merged = folder / "coverage.profdata"
     subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", str(merged), *map(str, profiles)], check=True, capture_output=True)
-    done = subprocess.run(["llvm-cov-14", "export", "-format=lcov", f"-instr-profile={merged}", str(program), str(root / prefix)],
-                          check=True, capture_output=True, text=True)
-    return {name: file for name, file in of_lcov(done.stdout, root).items() if name.startswith(prefix)}
+
+    def export(form):
+        done = subprocess.run(["llvm-cov-14", "export", f"-format={form}", "-skip-functions", f"-instr-profile={merged}", str(program),
+                               str(root / prefix)], check=True, capture_output=True, text=True)
+        return done.stdout
+
+    lines = lines_of(export("lcov"))
+    branches = branches_of(json.loads(export("text")), lambda path: Path(path).read_text(encoding="utf-8").splitlines())
+    return {str(Path(path).relative_to(root)): FileCoverage(lines[path], branches.get(path, {})) for path in lines}
 
 
 def share(marks):

@@ -19,13 +19,21 @@ DA:4,7
 DA:5,0
 DA:6,0
 DA:3,1
-BRDA:4,0,0,7
-BRDA:4,0,1,-
 end_of_record
 SF:/r/bench/b.hpp
 DA:1,0
 end_of_record
 """
+FILE = "/r/allocators/a.hpp"
+EXPORT = {"data": [{"files": [{"filename": FILE, "branches": [
+    [4, 1, 4, 9, 7, 0, 0, 0, 4], [4, 1, 4, 9, 0, 0, 0, 0, 4],  # two instances, one of them never run
+    [5, 1, 5, 9, 0, 0, 0, 0, 4]]}]}]}
+SOURCE = ["", "", "", "    if (x) y();", "    if constexpr (z) y();", ""]
+
+
+def covered():
+    return {"allocators/a.hpp": coverage.FileCoverage(coverage.lines_of(LCOV)[FILE],
+                                                      coverage.branches_of(EXPORT, lambda _: SOURCE)[FILE])}
 
 
 class Unclosed(HTMLParser):
@@ -96,10 +104,11 @@ class Numbers(unittest.TestCase):
         self.assertEqual(nightly.fork_numbers(text, 10), {"executions": 5000, "per_second": 500, "coverage": 40, "features": 90})
         self.assertEqual(nightly.fork_numbers("", 10)["executions"], 0)
 
-    def test_a_line_is_covered_if_any_instance_covers_it(self):
-        files = coverage.of_lcov(LCOV, Path("/r"))
-        self.assertEqual(files["allocators/a.hpp"].lines, {3: True, 4: True, 5: False, 6: False})
-        found = coverage.summary({"allocators/a.hpp": files["allocators/a.hpp"]})
+    def test_lines_and_branches_are_covered_if_any_instance_covers_them(self):
+        file = covered()["allocators/a.hpp"]
+        self.assertEqual(file.lines, {3: True, 4: True, 5: False, 6: False})
+        self.assertEqual(file.branches, {(4, 1, 4, 9, True): True, (4, 1, 4, 9, False): False})
+        found = coverage.summary(covered())
         self.assertEqual((found["lines"], found["branches"]), (0.5, 0.5))
         self.assertEqual(found["files"]["allocators/a.hpp"]["uncovered"], "5-6")
 
@@ -114,7 +123,7 @@ class Page(InFolder):
         night.step("merge/slub", lambda: {"before": 50, "after": 40, "new": 8})
         night.step("replay-tsan/slub", lambda: {"inputs": 40})
         night.step("sweep/slub", lambda: {"said": "40 inputs, 999 runs, 0 break a law"})
-        night.step("coverage/all", lambda: coverage.summary(coverage.of_lcov(LCOV, Path("/r"))))
+        night.step("coverage/all", lambda: coverage.summary(covered()))
         night.finish()
         return night
 
