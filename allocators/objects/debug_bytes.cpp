@@ -13,6 +13,9 @@ void fill(std::span<std::byte> bytes, std::uint8_t value) {
 }
 
 std::optional<Mismatch> find_mismatch(std::span<const std::byte> bytes, std::uint8_t expected) {
+    // Mostly there is none, and each byte is as the one before it.
+    const bool uniform = bytes.empty() || std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
+    if (uniform && (bytes.empty() || bytes[0] == std::byte{expected})) return {};
     const auto differs = [expected](std::byte b) { return b != std::byte{expected}; };
     const auto first = std::find_if(bytes.begin(), bytes.end(), differs);
     if (first == bytes.end()) return {};

@@ -90,7 +90,7 @@ constexpr std::array<SetupNumber, 6> setup_numbers{{
     {"arena", &Setup::arena, arena_choices.size()},
     {"start", &Setup::start, start_choices.size()},
     {"layout", &Setup::layout, layout_choices.size()},
-    {"walk", &Setup::walk, 8},
+    {"walk", &Setup::walk, 4},
     {"seed", &Setup::seed, 0},
 }};
 
