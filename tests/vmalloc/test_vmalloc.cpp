@@ -186,10 +186,11 @@ TEST_CASE("blocks in which nothing lives make room before a request is refused")
     const VirtAddr small = *f.vm.vm_map_ram(frames, cpu);
     REQUIRE_FALSE(f.vm.vmalloc(page_size, other));
     f.vm.vm_unmap_ram(small, 1, cpu);
-    const VirtAddr area = *f.vm.vmalloc(page_size, other);
+    const auto area = f.vm.vmalloc(page_size, other);
+    REQUIRE(area);
     CHECK(f.vm.blocks().blocks() == 0);
     CHECK_FALSE(f.vm.vm_map_ram(frames, cpu));
-    f.vm.vfree(area, other);
+    f.vm.vfree(*area, other);
     // Of 64 pages each: what is left of this CPU's block is too small, and a second one has no place.
     const std::vector<Pfn> many(64, frames[0]);
     const VirtAddr one = *f.vm.vm_map_ram(frames, cpu);
