@@ -44,7 +44,7 @@ def branches_of(export, source_of):
 def measure(program, profiles, root, folder, prefix="allocators/"):
     """{name: FileCoverage} of the files below `prefix`, by what the program's profiles say."""
     merged = folder / "coverage.profdata"
-    subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", str(merged), *map(str, profiles)], check=True, capture_output=True)
+    subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", str(merged), *map(str, profiles)], check=True, capture_output=True, text=True)
 
     def export(form):
         done = subprocess.run(["llvm-cov-14", "export", f"-format={form}", "-skip-functions", f"-instr-profile={merged}", str(program),

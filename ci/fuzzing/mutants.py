@@ -39,6 +39,11 @@ class Mutant:
     path: Path
     files: tuple  # that the patch changes, relative to the root of the tree
 
+    @property
+    def changes_base(self):
+        """Whether nearly everything includes what it changes."""
+        return any(name.startswith(("allocators/base/", "allocators/machine/")) and name.endswith(".hpp") for name in self.files)
+
 
 def read(path):
     """The mutant of a file; raises BadMutant."""

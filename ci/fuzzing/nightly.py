@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import zlib
 from pathlib import Path
@@ -138,11 +139,14 @@ class Steps:
     def profile(self, target):
         return self.folder / "profiles" / f"{target}.profraw"
 
-    def coverage(self):
-        profiles = files_in(self.folder / "profiles")
+    def coverage(self, targets):
+        profiles = [path for path in map(self.profile, targets) if path.is_file()]
         if not profiles:
             return {"fault": "no profile was written"}
-        return coverage.summary(coverage.measure(Path("build/coverage/bench/cli/kmemlab"), profiles, Path.cwd(), self.folder))
+        try:
+            return coverage.summary(coverage.measure(Path("build/coverage/bench/cli/kmemlab"), profiles, Path.cwd(), self.folder))
+        except subprocess.CalledProcessError as error:
+            return {"fault": f"{error.cmd[0]}: {' '.join(error.stderr.split())[:200]}"}
 
     def sweep(self, target, seconds):
         """Each program of the corpus with each of its requests for pages refused, as far as the time goes."""
@@ -190,7 +194,7 @@ def go(night, steps, targets):
     for build in ("fuzz", "tsan", "coverage"):
         for target in targets:
             night.step(f"replay-{build}/{target}", lambda t=target, b=build: steps.replay(t, b))
-    night.step("coverage/all", steps.coverage)
+    night.step("coverage/all", lambda: steps.coverage(targets))
     least = max(LEAST_SWEEP_SECONDS, seconds * SWEEP_SHARE / len(targets))
     for target in targets:
         night.step(f"sweep/{target}", lambda t=target: steps.sweep(t, least))

@@ -58,8 +58,9 @@ class Board:
         self.tree = trees.tree_hash(self.snapshot)
         self.starts = STARTS if arguments.start == "both" else (arguments.start,)
         self.mutants = self._asked()
-        # Neighbours change the same file: one compilation undoes the last mutant and plants the next.
-        self.pending = sorted(self.mutants, key=lambda mutant: (mutant.target, mutant.files, mutant.id))
+        # Neighbours change the same file: one compilation undoes the last mutant and plants the next. Those after whom
+        # everything is compiled come last.
+        self.pending = sorted(self.mutants, key=lambda mutant: (mutant.changes_base, mutant.target, mutant.files, mutant.id))
         self.records, self.broken = {}, False
 
     def _asked(self):
