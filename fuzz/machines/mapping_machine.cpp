@@ -87,7 +87,7 @@ std::vector<Knob> mapping_knobs() {
 }
 
 MappingMachine::MappingMachine(const Setup& setup, const Layers& layers)
-    : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+    : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
       cpus_{setup.cpu_count()},
       buddy_{arena_, cpus_, layers.buddy, log_},
       pages_{buddy_},

@@ -19,6 +19,7 @@
 #include "allocators/vmalloc/vmap_space.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/oracle/arena_shelf.hpp"
 #include "fuzz/oracle/watched_pages.hpp"
 
 namespace kmemlab::fuzz {
@@ -85,7 +86,8 @@ class MappingMachine : public Machine {
 
     MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
     std::vector<Misuse> reports_;
-    Arena arena_;
+    oracle::BorrowedArena borrowed_;
+    Arena& arena_{borrowed_.get()};
     OwnedCpus cpus_;
     Buddy<OwnedCpus> buddy_;
     oracle::WatchedPages<Buddy<OwnedCpus>> pages_;

@@ -73,6 +73,7 @@ class StackMachine final : public MappingMachine {
     void run(Task& task, const Operation& op);
     void exit(Task& task, CpuId cpu);
     void forget(Task& task, CpuId cpu);
+    void move_neighbour(const Operation& op);
     void misuse(const Operation& op);
     void judge_null(std::uint64_t refused_before, CpuId cpu);
     void judge_new(const Task& task);
@@ -82,6 +83,7 @@ class StackMachine final : public MappingMachine {
     StackConfig config_;
     std::unique_ptr<Below> below_;
     Slots<Task> tasks_;
+    std::vector<VirtAddr> neighbours_;  ///< areas between the stacks
     TaskId forked_ = 0;
     std::uint64_t measured_ = 0;  ///< tasks that exited, their depth entered
 };
@@ -120,6 +122,9 @@ void StackMachine<Below>::perform(const Operation& op) {
             buddy_.drain(cpu);
             if (const StackStats now = stacks().stats(); now.cached != 0 || now.pending != 0)
                 break_law("K4", "{} stacks are cached and {} wait after a drain", now.cached, now.pending);
+            break;
+        case OpKind::area:
+            if constexpr (Below::guarded) move_neighbour(op);
             break;
         case OpKind::fail:
             fail(op);
@@ -248,6 +253,19 @@ void StackMachine<Below>::forget(Task& task, CpuId cpu) {
     if (--task.lookers == 0 && task.exited) task = {};
 }
 
+/// Stacks share the window with others, who do not care for their alignment: some come, some go.
+template <class Below>
+void StackMachine<Below>::move_neighbour(const Operation& op) {
+    Vmalloc<OwnedCpus, SoftMmu>& vmalloc = below_->vmalloc;
+    if (neighbours_.size() >= 4) {
+        const auto gone = neighbours_.begin() + op.count % 4;
+        vmalloc.vfree(*gone, cpu_of(op));
+        neighbours_.erase(gone);
+    } else if (const auto at = vmalloc.vmalloc(1 + op.size % layout().size, cpu_of(op))) {
+        neighbours_.push_back(*at);
+    }
+}
+
 template <class Below>
 void StackMachine<Below>::misuse(const Operation& op) {
     Task* const task = tasks_.next_full(op.slot);
@@ -295,6 +313,9 @@ void StackMachine<Below>::tear_down() {
     for (Task& task : tasks_.all()) {
         if (!task.empty() && !task.exited) exit(task, cpu);
         while (!task.empty()) forget(task, cpu);
+    }
+    if constexpr (Below::guarded) {
+        for (const VirtAddr at : neighbours_) below_->vmalloc.vfree(at, cpu);
     }
     stacks().drain(cpu);
     judge_operation();

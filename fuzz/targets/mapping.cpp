@@ -26,7 +26,7 @@ constexpr OpSet kmap_operations =
            OpKind::touch, OpKind::fail, OpKind::walk, OpKind::misuse_order, OpKind::misuse_foreign);
 constexpr OpSet stack_operations =
     op_set(OpKind::fork, OpKind::release, OpKind::run, OpKind::look, OpKind::forget, OpKind::grace,
-           OpKind::offline, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice);
+           OpKind::offline, OpKind::area, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice);
 
 const std::vector<Knob>& vmalloc_knobs() {
     static const std::vector<Knob> knobs = [] {
