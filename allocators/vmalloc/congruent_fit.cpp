@@ -53,7 +53,9 @@ std::optional<std::uint64_t> try_congruent(const AreaTree& free, std::span<const
         return base >= window.begin.value() &&
                std::all_of(parts.begin(), parts.end(), [&](const AreaPart& part) {
                    const VmapArea* const area = free.find(base + part.offset);
-                   return area != nullptr && base + part.end() <= std::min(area->end, window.end.value());
+                   if (area == nullptr) return false;
+                   const std::uint64_t end = std::min(area->end, window.end.value());
+                   return base < end && end - base >= part.end();  // a sum could wrap
                });
     };
     for (const VmapArea* area = free.first(); area != nullptr; area = AreaTree::next(area)) {

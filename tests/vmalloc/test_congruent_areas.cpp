@@ -107,6 +107,18 @@ TEST_CASE("what begins below the window or is larger than it does not fit") {
     CHECK_FALSE(hole.areas({{0, 1}}).take(cpu));
 }
 
+TEST_CASE("a place that would reach beyond the highest address is none") {
+    constexpr std::uint64_t highest = ~std::uint64_t{0};
+    VmapArea all{.start = 1, .end = highest};
+    AreaTree free;
+    free.insert(&all);
+    const AddressRange top{VirtAddr{highest - 65 * page_size + 1}, VirtAddr{highest - page_size + 1}};
+    const std::vector<AreaPart> parts{{0, page_size}, {300 * page_size, 8 * page_size}};
+    CHECK_FALSE(find_congruent(free, parts, page_size, top));
+    CHECK_FALSE(try_congruent(free, parts, page_size, top));
+    free.remove(&all);
+}
+
 TEST_CASE("a base that no chunk has is not taken back, and a purge is told when it is due") {
     Fixture f;
     auto areas = f.areas({{0, 50}, {60, 60}});
