@@ -349,13 +349,17 @@ void Zone<Cpus>::reserve_highatomic(FrameIndex index, CpuId cpu) {
     move_pageblock(pfn, MigrateType::highatomic);
 }
 
-/// A free pageblock that has left the reserve may now merge with its buddy (B4, B16).
+/// A free pageblock that has left the reserve, or the larger block that begins with it, may now merge with
+/// its buddy (B4, B16).
 template <class Cpus>
 void Zone<Cpus>::merge_again(Pfn start, MigrateType type, CpuId cpu) {
-    if (!is_free_block(start, pageblock_order_)) return;
-    unlink(arena_.index(start), pageblock_order_);
-    change_free_pages(-static_cast<std::int64_t>(pageblock_pages()), cpu);
-    give_locked(arena_.index(start), pageblock_order_, type, cpu, true);
+    if (!contains(start)) return;
+    const PageState state = arena_.page(start).load_state();
+    if (state.kind != PageKind::free_block || state.order < pageblock_order_.value()) return;
+    const Order order{state.order};
+    unlink(arena_.index(start), order);
+    change_free_pages(-static_cast<std::int64_t>(order.pages()), cpu);
+    give_locked(arena_.index(start), order, type, cpu, true);
 }
 
 template <class Cpus>
@@ -381,14 +385,25 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
 template <class Cpus>
 void Zone<Cpus>::end_reserve(CpuId cpu) {
     const LockGuard guard{cpus_, lock_, cpu};
+    std::vector<Pfn> freed;
     for (std::size_t i = 0; i < pageblock_types_.size(); ++i) {
         if (pageblock_types_[i].load(std::memory_order_relaxed) != MigrateType::highatomic) continue;
         pageblock_types_[i].store(MigrateType::movable, std::memory_order_relaxed);
         const Pfn start{(first_pageblock_ + i) << pageblock_order_.value()};
         move_free(std::max(start, span_.start), std::min(start + pageblock_pages(), span_.end),
                   MigrateType::movable);
-        merge_again(start, MigrateType::movable, cpu);
+        freed.push_back(start);
     }
+    // A page may have waited on a CPU's list while its pageblock left the reserve.
+    for (Order order; order <= max_order; ++order) {
+        const PageList& list = free_area(order).list(MigrateType::highatomic);
+        while (!list.empty()) {
+            freed.push_back(arena_.pfn_at(list.head()));
+            move_to_tail(list.head(), MigrateType::movable);
+        }
+    }
+    // Only now is none of them in the way of another.
+    for (const Pfn start : freed) merge_again(start, MigrateType::movable, cpu);
     reserved_highatomic_ = 0;
     update_easy_marks();
 }

@@ -5,6 +5,8 @@
 /// every few operations, and in the end the teardown: everything is freed and drained, and all is as before.
 #pragma once
 
+#include <fmt/ranges.h>
+
 #include <functional>
 #include <memory>
 #include <string>

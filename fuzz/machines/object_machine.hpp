@@ -106,6 +106,8 @@ class ObjectMachine final : public Machine {
         constexpr std::size_t most_bytes = std::size_t{128} << 10;
         return std::min(count, 1 + most_bytes / std::max(size, std::size_t{1}));
     }
+    /// Objects lie in the direct map: nobody may ask for them in high memory.
+    [[nodiscard]] static Gfp object_gfp(const Operation& op) { return gfp_of(op).gfp.without(__GFP_HIGHMEM); }
     [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
     [[nodiscard]] bool open(std::uint8_t cache) const {
         return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
@@ -140,12 +142,14 @@ class ObjectMachine final : public Machine {
 };
 
 /// The four: what they are built from, which of their caches write to what callers have (`debugs`), and which
-/// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc).
+/// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc), and whether a
+/// request that must not fail says so to the page source.
 template <class Cpus>
 struct SlubObjects {
     using Context = Cpus;
     using Config = SlubConfig;
     using Allocator = Slub<Cpus>;
+    static constexpr bool passes_nofail = true;
     [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
     [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.debug.empty(); }
     [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
@@ -158,6 +162,7 @@ struct SheafObjects {
     using Context = Cpus;
     using Config = SheavesConfig;
     using Allocator = Sheaves<Cpus>;
+    static constexpr bool passes_nofail = true;
     [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
     [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.slub.debug.empty(); }
     [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
@@ -170,6 +175,7 @@ struct SlabObjects {
     using Context = Cpus;
     using Config = SlabConfig;
     using Allocator = Slab<Cpus>;
+    static constexpr bool passes_nofail = false;  ///< SLAB-20
     [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
     [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
     [[nodiscard]] static CacheFlags checks(const Allocator&, const typename Allocator::Cache*, std::size_t) {
@@ -181,6 +187,7 @@ struct SlobObjects {
     using Context = Cpus;
     using Config = SlobConfig;
     using Allocator = Slob<Cpus>;
+    static constexpr bool passes_nofail = true;
     [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
     [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
     /// A ledger of ours finds every bad free (slob.track), and looks at no bytes.

@@ -104,7 +104,9 @@ void ObjectMachine<Objects>::judge_null(std::uint64_t refused_before, std::size_
     // At least what a slab of such objects may need, with all that debugging adds.
     const Order wanted =
         size > kmalloc_max_cache_size ? order_of(size) : std::max(costly_order, ++Order{order_of(size)});
-    const auto block = buddy_.take(wanted, gfp.without(__GFP_ZERO | __GFP_MOVABLE | __GFP_HIGHMEM), cpu);
+    Gfp asked = gfp.without(__GFP_ZERO | __GFP_MOVABLE | __GFP_HIGHMEM);
+    if (!Objects::passes_nofail) asked = asked.without(__GFP_NOFAIL);
+    const auto block = buddy_.take(wanted, asked, cpu);
     if (!block) return;
     buddy_.give(*block, wanted, cpu);
     break_law("M1", "no memory for {} bytes, but there was a free block of order {}", size, wanted.value());
@@ -168,7 +170,7 @@ template <class Objects>
 void ObjectMachine<Objects>::allocate(const Operation& op, std::size_t count) {
     const CpuId cpu = cpu_of(op);
     const std::size_t align = op.align == 0 ? 0 : std::size_t{1} << (op.align % 13);
-    const Request request{.size = size_of(op), .gfp = gfp_of(op).gfp, .align = align, .cpu = cpu};
+    const Request request{.size = size_of(op), .gfp = object_gfp(op), .align = align, .cpu = cpu};
     Item item;
     count = bounded(count, request.size);
     for (std::size_t i = 0; i < count && !broken(); ++i) {
@@ -189,7 +191,7 @@ void ObjectMachine<Objects>::allocate_from_cache(const Operation& op, std::size_
     if (r == nullptr) return;
     const CpuId cpu = cpu_of(op);
     const CacheDescription& description = r->description;
-    Gfp gfp = gfp_of(op).gfp;
+    Gfp gfp = object_gfp(op);
     if (description.constructor != nullptr) gfp = gfp.without(__GFP_ZERO);  // refused and reported (S8)
     count = bounded(count, description.size);
     std::vector<void*> got(count, nullptr);
@@ -222,7 +224,7 @@ void ObjectMachine<Objects>::resize(const Operation& op) {
     if (!prepare_release(before, taken)) return;
     const std::uint64_t refused = pages_.refused();
     const std::size_t size = size_of(op);
-    const Gfp gfp = gfp_of(op).gfp.without(__GFP_ZERO);
+    const Gfp gfp = object_gfp(op).without(__GFP_ZERO);
     void* p = objects_.krealloc(before.p, size, gfp, cpu);
     Object after = before;
     if (p == nullptr) {
@@ -389,7 +391,7 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     const Object object = item->objects[0];
     if (object.usable <= sizeof(std::uint64_t) || object.size > kmalloc_max_cache_size) return;
     Cache* const own = item->cache != no_cache ? registers_[item->cache].cache : nullptr;
-    const CacheFlags checks = Objects::checks(objects_, own, object.size);
+    const CacheFlags checks = Objects::checks(objects_, own, object.usable);
     auto* p = static_cast<std::byte*>(object.p);
     const auto free = [&] {
         if (own != nullptr)
@@ -474,7 +476,8 @@ void ObjectMachine<Objects>::tear_down() {
     if (buddy_.pages_in_use() != 0)
         return break_law("G8", "{} pages are still out when nothing lives", buddy_.pages_in_use());
     if (buddy_.free_blocks() != free_at_begin_)
-        return break_law("B16", "free blocks are not as at the begin");
+        return break_law("B16", "free blocks of each order: {} at the begin, {} now",
+                         fmt::join(*free_at_begin_, " "), fmt::join(*buddy_.free_blocks(), " "));
     if (!reports_.empty()) judge_reports();
 }
 

@@ -77,6 +77,7 @@ class PageMachine final : public Machine {
     [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
     [[nodiscard]] static Order order_of_op(const Operation& op) { return Order{op.count % order_count}; }
 
+    void do_it(const Operation& op);
     void take_blocks(const Operation& op, std::size_t most);
     void take_bulk(const Operation& op);
     void take_exact(const Operation& op);
@@ -97,7 +98,7 @@ class PageMachine final : public Machine {
     void judge_null(Order order, Gfp gfp);
     void judge_marks(const FreeInZones& before, Order order, Gfp gfp);
     void judge_zone(const FreeInZones& before, const Block& block, Gfp gfp);
-    void judge_reserves(Gfp gfp);
+    void judge_reserves(const Operation& op);
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
@@ -109,12 +110,20 @@ class PageMachine final : public Machine {
     FreeBlocks free_at_begin_;
     std::vector<bool> owned_;  ///< by frame of the arena
     std::uint64_t owned_frames_ = 0;
+    unsigned depth_ = 0;          ///< operations that are under way
     std::uint64_t reserved_ = 0;  ///< pages in HIGHATOMIC pageblocks, when last looked at
     Slots<Item> slots_;
 };
 
 template <class Cpus>
 void PageMachine<Cpus>::perform(const Operation& op) {
+    ++depth_;
+    do_it(op);
+    --depth_;
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::do_it(const Operation& op) {
     const CpuId cpu = cpu_of(op);
     Item* const item = slots_.next_full(op.slot);
     switch (op.kind) {
@@ -162,7 +171,7 @@ void PageMachine<Cpus>::perform(const Operation& op) {
         default:
             return misuse(op);
     }
-    judge_reserves(gfp_of(op).gfp);
+    judge_reserves(op);
     if (!reports_.empty())
         break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
                   reports_.back().report);
@@ -184,7 +193,8 @@ auto PageMachine<Cpus>::free_in_zones() const -> FreeInZones {
                 ++reserved;
                 const Pfn block = arena_.pfn_at(f).align_down(zone.pageblock_order());
                 if (block + zone.pageblock_pages() > zone.span().end) continue;
-                givable.insert(block.value());
+                if (zone.pageblock_type(arena_.pfn_at(f)) == MigrateType::highatomic)
+                    givable.insert(block.value());
                 all[z].reserved += order.pages();
                 all[z].largest_reserved = order.pages();
             }
@@ -229,10 +239,11 @@ void PageMachine<Cpus>::judge_null(Order order, Gfp gfp) {
         if (!zone.populated()) continue;
         const ZoneSettings& s = zone.settings();
         const bool ends_boosts = gfp.has(__GFP_DIRECT_RECLAIM);
-        std::uint64_t kept = s.marks.min + (ends_boosts ? 0 : zone.boost()) + s.lowmem_reserve[highest] +
-                             slack(zone) + zone.reserved_highatomic();
         // A reserved pageblock counts whole, whatever of it is in use, until it is given back.
-        if (unreserves) kept -= std::min(kept, free[z].given_back);
+        const std::uint64_t reserve = zone.reserved_highatomic();
+        const std::uint64_t given_back = unreserves ? std::min(reserve, free[z].given_back) : 0;
+        std::uint64_t kept = s.marks.min + (ends_boosts ? 0 : zone.boost()) + s.lowmem_reserve[highest] +
+                             slack(zone) + reserve - given_back;
         if (gfp.has(__GFP_NOFAIL)) kept = 0;
         const std::uint64_t pages = free[z].for_all + (unreserves ? free[z].reserved : 0);
         const std::uint64_t largest =
@@ -269,7 +280,7 @@ void PageMachine<Cpus>::judge_zone(const FreeInZones& before, const Block& block
 
 /// B7, B9: who may add to the reserve, and which zones are large enough for a boost.
 template <class Cpus>
-void PageMachine<Cpus>::judge_reserves(Gfp gfp) {
+void PageMachine<Cpus>::judge_reserves(const Operation& op) {
     std::uint64_t reserved = 0;
     for (const auto& zone : buddy_.zones()) {
         reserved += zone->reserved_highatomic();
@@ -277,8 +288,10 @@ void PageMachine<Cpus>::judge_reserves(Gfp gfp) {
             break_law("B9", "the marks of {} are raised, which has {} pages only", to_string(zone->type()),
                       zone->managed());
     }
-    if (reserved > reserved_ && !gfp.has(__GFP_HIGH))
-        break_law("B7", "a request without __GFP_HIGH (gfp {:#x}) adds to the reserve", gfp.bits());
+    // Whoever was struck, or struck, does not know who added to it.
+    const bool alone = depth_ == 1 && op.strike_at == 0;
+    if (reserved > reserved_ && alone && !gfp_of(op).gfp.has(__GFP_HIGH))
+        break_law("B7", "a request without __GFP_HIGH ({}) adds to the reserve", gfp_of(op).name);
     reserved_ = reserved;
 }
 
@@ -537,7 +550,9 @@ void PageMachine<Cpus>::tear_down() {
     if (broken()) return;
     buddy_.drain(cpu);
     if (auto found = find_violation()) return break_law(std::move(*found));
-    if (buddy_.free_blocks() != free_at_begin_) break_law("B16", "free blocks are not as at the begin");
+    if (buddy_.free_blocks() != free_at_begin_)
+        break_law("B16", "free blocks of each order: {} at the begin, {} now",
+                  fmt::join(*free_at_begin_, " "), fmt::join(*buddy_.free_blocks(), " "));
 }
 
 template <class Cpus>

@@ -41,8 +41,9 @@ TEST_CASE("the same seed makes the same mutants") {
 
 TEST_CASE("a child has operations of both parents") {
     const Language& language = find_target("slub").language;
-    const Program a{.operations = std::vector<Operation>(20, Operation{.kind = OpKind::alloc})};
-    const Program b{.operations = std::vector<Operation>(20, Operation{.kind = OpKind::release})};
+    const Program a{.setup = {}, .operations = std::vector<Operation>(20, Operation{.kind = OpKind::alloc})};
+    const Program b{.setup = {},
+                    .operations = std::vector<Operation>(20, Operation{.kind = OpKind::release})};
     Random random{1};
     std::size_t mixed = 0;
     for (int i = 0; i < 100; ++i) {

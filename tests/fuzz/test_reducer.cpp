@@ -44,7 +44,8 @@ TEST_CASE("a program is reduced to what its law needs, numbers and set-up includ
 }
 
 TEST_CASE("another law is not what the reducer is after") {
-    Program program{.operations = std::vector<Operation>(10, Operation{.kind = OpKind::alloc, .size = 8})};
+    Program program{.setup = {},
+                    .operations = std::vector<Operation>(10, Operation{.kind = OpKind::alloc, .size = 8})};
     const auto trial = [](const Program& p) -> MaybeFinding {
         if (p.operations.size() >= 7) return Finding{"X1", "", p.operations.size()};
         if (!p.operations.empty()) return Finding{"X2", "", p.operations.size()};
