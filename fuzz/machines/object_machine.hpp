@@ -112,7 +112,7 @@ class ObjectMachine final : public Machine {
     [[nodiscard]] bool open(std::uint8_t cache) const {
         return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
     }
-    void judge_null(std::uint64_t refused_before, std::size_t size, Gfp gfp, CpuId cpu);
+    void judge_null(const Operation& op, std::uint64_t refused_before, std::size_t size, Gfp gfp);
     [[nodiscard]] bool adopt(Item& item, void* p, std::size_t size, std::size_t align, Gfp gfp);
     void check_new(const Object& object, const Item& item, std::size_t align, Gfp gfp);
     [[nodiscard]] bool prepare_release(const Object& object, const Item& item);

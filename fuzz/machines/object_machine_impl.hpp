@@ -99,8 +99,11 @@ void ObjectMachine<Objects>::judge_reports() {
 // --- Allocation ---
 
 template <class Objects>
-void ObjectMachine<Objects>::judge_null(std::uint64_t refused_before, std::size_t size, Gfp gfp, CpuId cpu) {
-    if (pages_.refused() != refused_before || size > kmalloc_max_size) return;
+void ObjectMachine<Objects>::judge_null(const Operation& op, std::uint64_t refused_before, std::size_t size,
+                                        Gfp gfp) {
+    // What struck may have freed memory after the last look.
+    if (op.strike_at != 0 || pages_.refused() != refused_before || size > kmalloc_max_size) return;
+    const CpuId cpu = cpu_of(op);
     // At least what a slab of such objects may need, with all that debugging adds.
     const Order wanted =
         size > kmalloc_max_cache_size ? order_of(size) : std::max(costly_order, ++Order{order_of(size)});
@@ -177,7 +180,7 @@ void ObjectMachine<Objects>::allocate(const Operation& op, std::size_t count) {
         const std::uint64_t refused = pages_.refused();
         void* const p = objects_.allocate(request);
         if (p == nullptr) {
-            if (request.size > 0) judge_null(refused, std::max(request.size, align), request.gfp, cpu);
+            if (request.size > 0) judge_null(op, refused, std::max(request.size, align), request.gfp);
             break;
         }
         if (!adopt(item, p, request.size, align, request.gfp)) return;
@@ -205,7 +208,7 @@ void ObjectMachine<Objects>::allocate_from_cache(const Operation& op, std::size_
         n = got[0] == nullptr ? 0 : 1;
     }
     // A bulk that fails has given back what it got, so nobody can say afterwards that memory was there.
-    if (n == 0 && count == 1) judge_null(refused, description.size + description.align, gfp, cpu);
+    if (n == 0 && count == 1) judge_null(op, refused, description.size + description.align, gfp);
     Item item{.objects = {}, .cache = static_cast<std::uint8_t>(r - registers_.data())};
     for (std::size_t i = 0; i < n && !broken(); ++i) {
         if (got[i] == nullptr) return break_law("U9", "null among {} objects", n);
@@ -228,7 +231,7 @@ void ObjectMachine<Objects>::resize(const Operation& op) {
     void* p = objects_.krealloc(before.p, size, gfp, cpu);
     Object after = before;
     if (p == nullptr) {
-        judge_null(refused, size, gfp, cpu);
+        judge_null(op, refused, size, gfp);
         p = before.p;  // it stays as it was
     } else {
         after = {.p = p, .size = size, .usable = size == 0 ? 0 : objects_.usable_size(p)};
@@ -389,7 +392,7 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     Item* const item = slots_.next_full(op.slot);
     if (item == nullptr) return;
     const Object object = item->objects[0];
-    if (object.usable <= sizeof(std::uint64_t) || object.size > kmalloc_max_cache_size) return;
+    if (object.usable <= sizeof(std::uint64_t) || object.usable > kmalloc_max_cache_size) return;
     Cache* const own = item->cache != no_cache ? registers_[item->cache].cache : nullptr;
     const CacheFlags checks = Objects::checks(objects_, own, object.usable);
     auto* p = static_cast<std::byte*>(object.p);

@@ -63,6 +63,8 @@ class PageMachine final : public Machine {
         std::uint64_t reserved = 0;  ///< of the reserve, in pageblocks that can be given back (BUDDY-41)
         std::uint64_t largest_reserved = 0;
         std::uint64_t given_back = 0;  ///< pages that the reserve would count less
+        bool cut = false;  ///< a block that BUDDY-41 cannot move may be in front of others: nothing is sure
+                           ///< to be given back
     };
     using FreeInZones = std::array<FreeInZone, max_zones>;
 
@@ -95,7 +97,7 @@ class PageMachine final : public Machine {
     [[nodiscard]] std::uint64_t slack(const Zone<Cpus>& zone) const {
         return static_cast<std::uint64_t>(zone.counter_threshold()) * cpus_.count();
     }
-    void judge_null(Order order, Gfp gfp);
+    void judge_null(const Operation& op, Order order, Gfp gfp);
     void judge_marks(const FreeInZones& before, Order order, Gfp gfp);
     void judge_zone(const FreeInZones& before, const Block& block, Gfp gfp);
     void judge_reserves(const Operation& op);
@@ -192,7 +194,10 @@ auto PageMachine<Cpus>::free_in_zones() const -> FreeInZones {
                  f = arena_.page_at(f).next) {
                 ++reserved;
                 const Pfn block = arena_.pfn_at(f).align_down(zone.pageblock_order());
-                if (block + zone.pageblock_pages() > zone.span().end) continue;
+                if (block + zone.pageblock_pages() > zone.span().end) {
+                    all[z].cut = true;
+                    continue;
+                }
                 if (zone.pageblock_type(arena_.pfn_at(f)) == MigrateType::highatomic)
                     givable.insert(block.value());
                 all[z].reserved += order.pages();
@@ -228,8 +233,9 @@ unsigned PageMachine<Cpus>::highest_zone(Gfp gfp) const {
 /// M1: null only if no allowed zone has a block of the order above its min mark and what it keeps for
 /// requests that cannot go elsewhere.
 template <class Cpus>
-void PageMachine<Cpus>::judge_null(Order order, Gfp gfp) {
-    if (gfp.has(__GFP_MEMALLOC) || order > max_order) return;
+void PageMachine<Cpus>::judge_null(const Operation& op, Order order, Gfp gfp) {
+    // What struck may have freed pages after the last look.
+    if (op.strike_at != 0 || gfp.has(__GFP_MEMALLOC) || order > max_order) return;
     const unsigned highest = highest_zone(gfp);
     const FreeInZones free = free_in_zones();
     // Who may reclaim, and does not give up early, gets the HIGHATOMIC reserve too (BUDDY-77).
@@ -241,13 +247,13 @@ void PageMachine<Cpus>::judge_null(Order order, Gfp gfp) {
         const bool ends_boosts = gfp.has(__GFP_DIRECT_RECLAIM);
         // A reserved pageblock counts whole, whatever of it is in use, until it is given back.
         const std::uint64_t reserve = zone.reserved_highatomic();
-        const std::uint64_t given_back = unreserves ? std::min(reserve, free[z].given_back) : 0;
+        const bool gives = unreserves && !free[z].cut;
+        const std::uint64_t given_back = gives ? std::min(reserve, free[z].given_back) : 0;
         std::uint64_t kept = s.marks.min + (ends_boosts ? 0 : zone.boost()) + s.lowmem_reserve[highest] +
                              slack(zone) + reserve - given_back;
         if (gfp.has(__GFP_NOFAIL)) kept = 0;
-        const std::uint64_t pages = free[z].for_all + (unreserves ? free[z].reserved : 0);
-        const std::uint64_t largest =
-            std::max(free[z].largest_for_all, unreserves ? free[z].largest_reserved : 0);
+        const std::uint64_t pages = free[z].for_all + (gives ? free[z].reserved : 0);
+        const std::uint64_t largest = std::max(free[z].largest_for_all, gives ? free[z].largest_reserved : 0);
         if (largest < order.pages() || pages <= kept + order.pages()) continue;
         return break_law(gfp.has(__GFP_NOFAIL) ? "M3" : "M1",
                          "no block of order {} (gfp {:#x}), but {} has {} free pages, {} in one block, and "
@@ -396,7 +402,7 @@ void PageMachine<Cpus>::take_blocks(const Operation& op, std::size_t most) {
         const FreeInZones before = free_in_zones();
         const auto pfn = buddy_.take(order, gfp, cpu_of(op));
         if (!pfn) {
-            judge_null(order, gfp);
+            judge_null(op, order, gfp);
             break;
         }
         const Block block{.first = *pfn, .order = order, .compound = gfp.has(__GFP_COMP)};
@@ -417,7 +423,7 @@ void PageMachine<Cpus>::take_bulk(const Operation& op) {
     std::vector<Page*> pages(op.count, nullptr);
     const std::size_t got = buddy_.alloc_pages_bulk_array(gfp, pages, cpu_of(op));
     // A bulk may end at the low mark; nothing at all must mean that there is no page (BUDDY-63).
-    if (got == 0 && !pages.empty()) judge_null(Order{0}, gfp);
+    if (got == 0 && !pages.empty()) judge_null(op, Order{0}, gfp);
     if (got > pages.size()) return break_law("U9", "{} of {} pages", got, pages.size());
     Item item;
     for (std::size_t i = 0; i < pages.size() && !broken(); ++i) {
@@ -443,7 +449,7 @@ void PageMachine<Cpus>::take_exact(const Operation& op) {
         if (p != nullptr) break_law("G6", "memory for {} bytes", bytes);
         return;
     }
-    if (p == nullptr) return judge_null(order_of(bytes), gfp);
+    if (p == nullptr) return judge_null(op, order_of(bytes), gfp);
     const Block block{.first = arena_.pfn(p), .order = order_of(bytes), .exact = bytes};
     if (!adopt(block, gfp)) return;
     keep(Item{{block}}, op.slot, cpu_of(op));
