@@ -101,7 +101,7 @@ TEST_CASE("a line without end is refused before it fills the memory") {
 
 TEST_CASE("a line is too long or not whatever the pieces it comes in") {
     for (const std::size_t size : {std::size_t{65536}, std::size_t{65537}, std::size_t{70000}}) {
-        const std::string text = "#" + std::string(size - 1, 'x') + "\n" + kmalloc_line("aaaa");
+        const std::string text = fmt::format("#{:x<{}}\n{}", "", size - 1, kmalloc_line("aaaa"));
         for (const std::size_t piece : {std::size_t{1000}, std::size_t{65537}, text.size()}) {
             CAPTURE(size, piece);
             const auto read = [&] {
