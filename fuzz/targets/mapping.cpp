@@ -79,7 +79,8 @@ std::vector<Target> mapping_targets() {
     static const std::vector<Knob> of_kmap = kmap_knobs();
     const auto target = [](std::string_view name, std::string_view what, OpSet operations,
                            const std::vector<Knob>& knobs, MachineMaker maker) {
-        return Target{.name = name, .what = what, .language = {name, operations, knobs}, .make = std::move(maker)};
+        return Target{
+            .name = name, .what = what, .language = {name, operations, knobs}, .make = std::move(maker)};
     };
     return {
         target("vmalloc", "vmalloc with one tree of areas", vmalloc_operations, vmalloc_knobs(),
