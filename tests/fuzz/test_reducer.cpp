@@ -18,7 +18,7 @@ MaybeFinding contrived(const Program& program) {
     for (std::size_t i = 0; i < program.operations.size(); ++i) {
         const Operation& op = program.operations[i];
         if (op.kind == OpKind::alloc && op.size > 1000 && gfp_of(op).gfp.has(__GFP_ZERO) &&
-            op.strike_count > 0)
+            op.strike_at > 0 && op.strike_count > 0)
             allocated = true;
         if (op.kind == OpKind::release && op.cpu % program.setup.cpu_count() == 1 && allocated)
             return Finding{"X1", "contrived", i};
