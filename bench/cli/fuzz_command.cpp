@@ -22,7 +22,6 @@
 namespace kmemlab::cli {
 namespace {
 
-using fuzz::Finding;
 using fuzz::Program;
 using fuzz::Target;
 
