@@ -85,6 +85,13 @@ class Runner final : public Schedule {
     std::array<unsigned, 4> busy_{};
 };
 
+/// Keeps, for good, a machine that stopped in the midst of an operation: nothing may be asked of it any more,
+/// not even to be taken down.
+void abandon(std::unique_ptr<Machine> machine) {
+    static auto* const abandoned = new std::vector<std::unique_ptr<Machine>>;
+    abandoned->push_back(std::move(machine));
+}
+
 }  // namespace
 
 MaybeFinding run(const MachineMaker& make, const Program& program, const Language& language,
@@ -99,7 +106,7 @@ MaybeFinding run(const MachineMaker& make, const Program& program, const Languag
     try {
         return runner.run();
     } catch (const Endless&) {
-        static_cast<void>(machine.release());  // it stopped in the midst of an operation
+        abandon(std::move(machine));
         return Finding{"C4", fmt::format("an operation passes more than {} marked points", most_points),
                        runner.next() - 1};
     }
