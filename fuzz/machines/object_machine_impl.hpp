@@ -104,9 +104,11 @@ void ObjectMachine<Objects>::judge_null(const Operation& op, std::uint64_t refus
     // What struck may have freed memory after the last look.
     if (op.strike_at != 0 || pages_.refused() != refused_before || size > kmalloc_max_size) return;
     const CpuId cpu = cpu_of(op);
-    // At least what a slab of such objects may need, with all that debugging adds.
-    const Order wanted =
-        size > kmalloc_max_cache_size ? order_of(size) : std::max(costly_order, ++Order{order_of(size)});
+    // Large kmalloc wants just its order; a slab of such objects at most what tunables and debugging add.
+    constexpr Order largest_slab{5};
+    const bool large = op.kind != OpKind::cache_alloc && size > kmalloc_max_cache_size;
+    Order wanted = order_of(size);
+    if (!large) wanted = std::min(std::max(largest_slab, ++Order{wanted}), max_order);
     Gfp asked = gfp.without(__GFP_ZERO | __GFP_MOVABLE | __GFP_HIGHMEM);
     if (!Objects::passes_nofail) asked = asked.without(__GFP_NOFAIL);
     const auto block = buddy_.take(wanted, asked, cpu);
