@@ -44,8 +44,9 @@ std::span<const std::uint8_t> bytes_of(const std::string& content) {
     return {reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
 }
 
+/// Bytes of a program hold zeros, a text none.
 bool is_text(const std::string& content) {
-    return content.starts_with("target ") || content.starts_with('#');
+    return !content.empty() && content.find('\0') == std::string::npos;
 }
 
 /// What --target says, or the text's first line.
@@ -54,6 +55,11 @@ const Target& target_of(const FuzzOptions& options, const std::string& name, con
     if (!is_text(content))
         throw UsageError::of("{}: not the text of a program; name its target by --target", name);
     return fuzz::find_target(fuzz::target_of(content, name));
+}
+
+Program program_of(const Target& target, const std::string& name, const std::string& content) {
+    return is_text(content) ? fuzz::parse(content, target.language, name)
+                            : fuzz::decode(bytes_of(content), target.language);
 }
 
 struct Input {
@@ -65,8 +71,7 @@ Input read_program(const FuzzOptions& options, const std::string& name) {
     const std::string content = read_file(name);
     const Target& target = target_of(options, name, content);
     if (!target.has_programs()) throw UsageError::of("{}: {} takes bytes, not programs", name, target.name);
-    return {&target, is_text(content) ? fuzz::parse(content, target.language, name)
-                                      : fuzz::decode(bytes_of(content), target.language)};
+    return {&target, program_of(target, name, content)};
 }
 
 /// Files, and those in folders, by name.
@@ -95,6 +100,13 @@ int list_targets() {
     return exit_good;
 }
 
+fuzz::MaybeFinding run_file(const FuzzOptions& options, const std::string& name) {
+    const std::string content = read_file(name);
+    const Target& target = target_of(options, name, content);
+    if (!target.has_programs()) return target.read(bytes_of(content));
+    return fuzz::run(target.make, program_of(target, name, content), target.language);
+}
+
 int run_files(const FuzzOptions& options) {
     catch_interrupts();
     ProgressLine progress;
@@ -103,9 +115,7 @@ int run_files(const FuzzOptions& options) {
     for (std::size_t i = 0; i < files.size(); ++i) {
         if (interrupted()) return exit_interrupted;
         progress.show("inputs", i, files.size());
-        const std::string content = read_file(files[i]);
-        const Target& target = target_of(options, files[i], content);
-        if (const auto found = fuzz::run_input(target, bytes_of(content))) {
+        if (const auto found = run_file(options, files[i])) {
             progress.clear();
             print(fmt::format("{}: {}: {}\n", files[i], found->law, found->what));
             ++broken;

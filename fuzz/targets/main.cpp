@@ -72,12 +72,7 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::siz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Target& target = this_target();
-    MaybeFinding found;
-    try {
-        found = run_input(target, {data, size});
-    } catch (const UsageError&) {
-        return -1;  // it begins like the text of a program, and is none
-    }
+    const auto found = run_input(target, {data, size});
     if (!found) return 0;
     const Program program = target.has_programs() ? decode({data, size}, target.language) : Program{};
     std::fputs(report(target, program, *found).c_str(), stderr);

@@ -29,10 +29,7 @@ const Target& find_target(std::string_view name) {
 
 MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input) {
     if (!target.has_programs()) return target.read(input);
-    const std::string_view text{reinterpret_cast<const char*>(input.data()), input.size()};
-    const Program program =
-        text.starts_with("target ") ? parse(text, target.language, "input") : decode(input, target.language);
-    return run(target.make, program, target.language);
+    return run(target.make, decode(input, target.language), target.language);
 }
 
 std::string report(const Target& target, const Program& program, const Finding& finding) {

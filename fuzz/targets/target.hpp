@@ -35,7 +35,7 @@ struct Target {
 /// Throws UsageError that lists the names.
 [[nodiscard]] const Target& find_target(std::string_view name);
 
-/// Runs an input, bytes or (if it begins with "target ") the text of a program.
+/// Runs an input as a fuzzer keeps it.
 [[nodiscard]] MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input);
 /// What people read of a finding: law, what was found, the program up to there.
 [[nodiscard]] std::string report(const Target& target, const Program& program, const Finding& finding);
