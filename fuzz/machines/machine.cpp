@@ -1,5 +1,7 @@
 #include "fuzz/machines/machine.hpp"
 
+#include <fmt/ranges.h>
+
 #include <array>
 
 namespace kmemlab::fuzz {
@@ -93,6 +95,28 @@ void abandon(std::unique_ptr<Machine> machine) {
 }
 
 }  // namespace
+
+void Machine::judge_reports() {
+    if (reports_.empty()) return;
+    break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
+              reports_.back().report);
+}
+
+void Machine::judge_report(std::size_t first, MisuseKind due, MisuseKind other) {
+    end();
+    if (reports_.size() != first + 1)
+        return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(due));
+    const MisuseKind got = reports_[first].kind;
+    if (got != due && got != other)
+        break_law("G11", "reported as {} instead of {}: {}", to_string(got), to_string(due),
+                  reports_[first].report);
+}
+
+void Machine::judge_free_blocks(const FreeBlocks& at_begin, const FreeBlocks& now) {
+    if (now == at_begin) return;
+    break_law("B16", "free blocks of each order: {} at the begin, {} now", fmt::join(*at_begin, " "),
+              fmt::join(*now, " "));
+}
 
 MaybeFinding run(const MachineMaker& make, const Program& program, const Language& language,
                  const Observer& observer) {

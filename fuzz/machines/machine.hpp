@@ -5,14 +5,13 @@
 /// every few operations, and in the end the teardown: everything is freed and drained, and all is as before.
 #pragma once
 
-#include <fmt/ranges.h>
-
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "allocators/base/allocator_types.hpp"
 #include "allocators/base/check.hpp"
 #include "allocators/base/misuse.hpp"
 #include "allocators/machine/cpus.hpp"
@@ -52,6 +51,17 @@ class Machine {
         if (!broken_) broken_ = violation(law, format, std::forward<Args>(args)...);
     }
     void end() { ended_ = true; }
+
+    /// Nobody did anything wrong: a report is a false alarm.
+    void judge_reports();
+    /// G11: since there were `first` reports came one, of the kind that is due, or of the other that may be
+    /// said too. Nothing else is asked of the machine afterwards.
+    void judge_report(std::size_t first, MisuseKind due, MisuseKind other);
+    /// B16, in the end.
+    void judge_free_blocks(const FreeBlocks& at_begin, const FreeBlocks& now);
+
+    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
+    std::vector<Misuse> reports_;
 
   private:
     MaybeViolation broken_;

@@ -104,22 +104,6 @@ void MappingMachine::judge_operation() {
     judge_reports();
 }
 
-void MappingMachine::judge_reports() {
-    if (!reports_.empty())
-        break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
-                  reports_.back().report);
-}
-
-void MappingMachine::judge_report(std::size_t first, MisuseKind kind, MisuseKind other) {
-    end();
-    if (reports_.size() != first + 1)
-        return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(kind));
-    const MisuseKind got = reports_[first].kind;
-    if (got != kind && got != other)
-        break_law("G11", "reported as {} instead of {}: {}", to_string(got), to_string(kind),
-                  reports_[first].report);
-}
-
 bool MappingMachine::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
     constexpr std::uint64_t pages_below_table = 512;
     constexpr std::uint64_t most_levels = 5;
@@ -144,11 +128,9 @@ MaybeViolation MappingMachine::find_violation_below(std::uint64_t owned) const {
 void MappingMachine::tear_down_below(std::uint64_t stay) {
     mmu_.reset();
     buddy_.drain(CpuId{0});
-    buddy_.unreserve_highatomic_pageblocks(MigrateType::movable, CpuId{0});
     if (buddy_.pages_in_use() != stay)
         break_law("G8", "{} pages are out when nothing lives, {} should be", buddy_.pages_in_use(), stay);
-    else if (stay == 0 && buddy_.free_blocks() != free_at_begin_)
-        break_law("B16", "free blocks are not as at the begin");
+    if (stay == 0) judge_free_blocks(free_at_begin_, buddy_.free_blocks());
     judge_reports();
 }
 

@@ -19,6 +19,7 @@
 #include "allocators/vmalloc/vmap_space.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/machines/settings.hpp"
 #include "fuzz/oracle/arena_shelf.hpp"
 #include "fuzz/oracle/watched_pages.hpp"
 
@@ -50,18 +51,12 @@ class MappingMachine : public Machine {
         : MappingMachine{setup, configure(setup, language, configs...)} {}
 
     [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
-    /// The highest sizes stand for those at which arithmetic wraps (G6).
-    [[nodiscard]] static std::size_t size_of(const Operation& op) {
-        return op.size < 0xffff0000 ? op.size : ~std::size_t{0} - (0xffffffff - op.size);
-    }
     /// Sizes with bit 8: requests of 2 MiB alone fail.
     void fail(const Operation& op) {
         pages_.fail(1 + op.count, op.size % 256, (op.size & 256) != 0 ? order_2m : Order{0});
     }
     /// After each operation: no stale translation was used, and nobody is told off who did nothing wrong.
     void judge_operation();
-    /// G11: one report, of one of two kinds. Nothing else is asked of the machine afterwards.
-    void judge_report(std::size_t first, MisuseKind kind, MisuseKind other);
 
     /// Could so many single pages be had, and tables for them all?
     [[nodiscard]] bool pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu);
@@ -84,8 +79,6 @@ class MappingMachine : public Machine {
         return word;
     }
 
-    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
-    std::vector<Misuse> reports_;
     oracle::BorrowedArena borrowed_;
     Arena& arena_{borrowed_.get()};
     OwnedCpus cpus_;
@@ -103,17 +96,10 @@ class MappingMachine : public Machine {
     template <class... Configs>
     [[nodiscard]] static Layers configure(const Setup& setup, const Language& language, Configs&... configs) {
         Layers layers;
-        layers.buddy.layout = setup.zone_layout();
-        std::vector<Setting> settings;
-        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
-        const auto apply = [&](auto& config) { apply_settings(settings, config.tunables()); };
-        apply(layers.buddy);
-        apply(layers.mapping);
-        (apply(configs), ...);
+        apply_setup(setup, language, layers.buddy, layers.mapping, configs...);
         return layers;
     }
     MappingMachine(const Setup& setup, const Layers& layers);
-    void judge_reports();
 };
 
 }  // namespace kmemlab::fuzz

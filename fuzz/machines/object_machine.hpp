@@ -17,6 +17,7 @@
 #include "allocators/contract/models.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/machines/settings.hpp"
 #include "fuzz/oracle/arena_shelf.hpp"
 #include "fuzz/oracle/watched_pages.hpp"
 
@@ -70,10 +71,7 @@ class ObjectMachine final : public Machine {
 
     [[nodiscard]] static AllConfig configure(const Setup& setup, const Language& language) {
         AllConfig config;
-        config.buddy.layout = setup.zone_layout();
-        std::vector<Setting> settings;
-        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
-        if (!settings.empty()) apply_settings(settings, all_tunables(config.buddy, config.objects));
+        apply_setup(setup, language, config.buddy, config.objects);
         return config;
     }
     ObjectMachine(const Setup& setup, const AllConfig& config)
@@ -97,10 +95,6 @@ class ObjectMachine final : public Machine {
     void expect_report(MisuseKind kind, Call&& call);
 
     // --- Judgement ---
-    [[nodiscard]] static std::size_t size_of(const Operation& op) {
-        // The highest sizes stand for those at which arithmetic wraps (G6).
-        return op.size < 0xffff0000 ? op.size : ~std::size_t{0} - (0xffffffff - op.size);
-    }
     /// So many objects at once that an operation does not take for ever.
     [[nodiscard]] static std::size_t bounded(std::size_t count, std::size_t size) {
         constexpr std::size_t most_bytes = std::size_t{128} << 10;
@@ -122,10 +116,7 @@ class ObjectMachine final : public Machine {
         if (cache != no_cache) registers_[cache].live += static_cast<std::uint64_t>(objects);
     }
     [[nodiscard]] Register* next_cache(const Operation& op);
-    void judge_reports();
 
-    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
-    std::vector<Misuse> reports_;
     oracle::BorrowedArena borrowed_;
     Arena& arena_{borrowed_.get()};
     Cpus cpus_;
@@ -144,31 +135,26 @@ class ObjectMachine final : public Machine {
 /// The four: what they are built from, which of their caches write to what callers have (`debugs`), and which
 /// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc), and whether a
 /// request that must not fail says so to the page source.
-template <class Cpus>
-struct SlubObjects {
+template <class Cpus, template <class> class Which>
+struct ObjectsWithDebugging {
     using Context = Cpus;
-    using Config = SlubConfig;
-    using Allocator = Slub<Cpus>;
+    using Allocator = Which<Cpus>;
     static constexpr bool passes_nofail = true;
     [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
-    [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.debug.empty(); }
     [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
                                            std::size_t size) {
         return (cache != nullptr ? *cache : a.kmalloc_cache(size, GFP_KERNEL)).geometry.flags;
     }
 };
 template <class Cpus>
-struct SheafObjects {
-    using Context = Cpus;
+struct SlubObjects : ObjectsWithDebugging<Cpus, Slub> {
+    using Config = SlubConfig;
+    [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.debug.empty(); }
+};
+template <class Cpus>
+struct SheafObjects : ObjectsWithDebugging<Cpus, Sheaves> {
     using Config = SheavesConfig;
-    using Allocator = Sheaves<Cpus>;
-    static constexpr bool passes_nofail = true;
-    [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
     [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.slub.debug.empty(); }
-    [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
-                                           std::size_t size) {
-        return (cache != nullptr ? *cache : a.kmalloc_cache(size, GFP_KERNEL)).geometry.flags;
-    }
 };
 template <class Cpus>
 struct SlabObjects {

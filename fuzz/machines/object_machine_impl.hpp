@@ -88,14 +88,6 @@ void ObjectMachine<Objects>::perform(const Operation& op) {
     if (reports_.size() > first_report && !ended()) judge_reports();
 }
 
-/// Nobody did anything wrong: a report is a false alarm.
-template <class Objects>
-void ObjectMachine<Objects>::judge_reports() {
-    if (reports_.empty()) return;
-    break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
-              reports_.back().report);
-}
-
 // --- Allocation ---
 
 template <class Objects>
@@ -372,15 +364,8 @@ template <class Call>
 void ObjectMachine<Objects>::expect_report(MisuseKind kind, Call&& call) {
     const std::size_t first = reports_.size();
     call();
-    end();
-    const std::size_t count = reports_.size() - first;
-    if (count != 1) return break_law("G11", "{} reports of {}", count, to_string(kind));
     // Where nothing else was left in the slab, its pages may be gone already.
-    const MisuseKind got = reports_[first].kind;
-    const bool gone = kind == MisuseKind::double_free && got == MisuseKind::foreign_pointer;
-    if (got != kind && !gone)
-        break_law("G11", "reported as {} instead of {}: {}", to_string(got), to_string(kind),
-                  reports_[first].report);
+    judge_report(first, kind, kind == MisuseKind::double_free ? MisuseKind::foreign_pointer : kind);
 }
 
 template <class Objects>
@@ -480,10 +465,8 @@ void ObjectMachine<Objects>::tear_down() {
     if (auto found = find_violation()) return break_law(std::move(*found));
     if (buddy_.pages_in_use() != 0)
         return break_law("G8", "{} pages are still out when nothing lives", buddy_.pages_in_use());
-    if (buddy_.free_blocks() != free_at_begin_)
-        return break_law("B16", "free blocks of each order: {} at the begin, {} now",
-                         fmt::join(*free_at_begin_, " "), fmt::join(*buddy_.free_blocks(), " "));
-    if (!reports_.empty()) judge_reports();
+    judge_free_blocks(free_at_begin_, buddy_.free_blocks());
+    judge_reports();
 }
 
 template <class Objects>

@@ -18,6 +18,7 @@
 #include "allocators/contract/models.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/machines/settings.hpp"
 
 namespace kmemlab::fuzz {
 
@@ -70,10 +71,7 @@ class PageMachine final : public Machine {
 
     [[nodiscard]] static BuddyConfig configure(const Setup& setup, const Language& language) {
         BuddyConfig config;
-        config.layout = setup.zone_layout();
-        std::vector<Setting> settings;
-        for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
-        if (!settings.empty()) apply_settings(settings, config.tunables());
+        apply_setup(setup, language, config);
         return config;
     }
     [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
@@ -104,8 +102,6 @@ class PageMachine final : public Machine {
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
-    MisuseLog log_ = MisuseLog::keep_going([this](const Misuse& misuse) { reports_.push_back(misuse); });
-    std::vector<Misuse> reports_;
     Arena arena_;
     Cpus cpus_;
     Buddy<Cpus> buddy_;
@@ -174,9 +170,7 @@ void PageMachine<Cpus>::do_it(const Operation& op) {
             return misuse(op);
     }
     judge_reserves(op);
-    if (!reports_.empty())
-        break_law("misuse", "nobody did wrong, but {} was reported: {}", to_string(reports_.back().kind),
-                  reports_.back().report);
+    judge_reports();
 }
 
 // --- Judgement ---
@@ -525,16 +519,11 @@ void PageMachine<Cpus>::misuse(const Operation& op) {
         buddy_.give(block.first, block.order, cpu_of(op));
         buddy_.give(block.first, block.order, cpu_of(op));
     }
-    end();
-    const MisuseKind due =
-        op.kind == OpKind::misuse_order ? MisuseKind::wrong_order : MisuseKind::double_free;
-    if (reports_.size() != first + 1)
-        return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(due));
     // A block that was freed may have become the inside of a larger one.
-    const bool merged =
-        op.kind == OpKind::misuse_twice && reports_[first].kind == MisuseKind::interior_pointer;
-    if (reports_[first].kind != due && !merged)
-        break_law("G11", "reported as {} instead of {}", to_string(reports_[first].kind), to_string(due));
+    if (op.kind == OpKind::misuse_order)
+        judge_report(first, MisuseKind::wrong_order, MisuseKind::wrong_order);
+    else
+        judge_report(first, MisuseKind::double_free, MisuseKind::interior_pointer);
 }
 
 // --- Walks ---
@@ -556,9 +545,7 @@ void PageMachine<Cpus>::tear_down() {
     if (broken()) return;
     buddy_.drain(cpu);
     if (auto found = find_violation()) return break_law(std::move(*found));
-    if (buddy_.free_blocks() != free_at_begin_)
-        break_law("B16", "free blocks of each order: {} at the begin, {} now",
-                  fmt::join(*free_at_begin_, " "), fmt::join(*buddy_.free_blocks(), " "));
+    judge_free_blocks(free_at_begin_, buddy_.free_blocks());
 }
 
 template <class Cpus>

@@ -62,8 +62,7 @@ Setup random_setup(const Language& language, Random& random) {
                 .arena = random.one_in(2) ? std::uint8_t{0} : byte(random, 4),
                 .start = byte(random, 8),
                 .layout = byte(random, 7),
-                .walk = byte(random, 4),
-                .seed = byte(random, 256)};
+                .walk = byte(random, 4)};
     if (!random.one_in(3)) {
         // Swarm: half of the kinds, so that what remains comes often enough to fill things up.
         setup.features = random.next() & language.operations;

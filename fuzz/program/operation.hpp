@@ -190,6 +190,11 @@ inline constexpr std::size_t cache_count = 8;
     return (info_of(op.kind).fields.slot ? op.align : op.slot) % cache_count;
 }
 
+/// Bytes that an operation asks for. The highest sizes stand for those at which arithmetic wraps (G6).
+[[nodiscard]] constexpr std::size_t size_of(const Operation& op) {
+    return op.size < 0xffff0000 ? op.size : ~std::size_t{0} - (0xffffffff - op.size);
+}
+
 /// Kinds of operations, as a bit map: what a target can do, and what a program may be made of (swarm).
 using OpSet = std::uint64_t;
 static_assert(op_kind_count <= 64);

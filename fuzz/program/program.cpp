@@ -85,18 +85,17 @@ struct SetupNumber {
     std::uint8_t Setup::*number;
     std::uint8_t choices;
 };
-constexpr std::array<SetupNumber, 6> setup_numbers{{
+constexpr std::array<SetupNumber, 5> setup_numbers{{
     {"cpus", &Setup::cpus, 4},
     {"arena", &Setup::arena, arena_choices.size()},
     {"start", &Setup::start, start_choices.size()},
     {"layout", &Setup::layout, layout_choices.size()},
     {"walk", &Setup::walk, 4},
-    {"seed", &Setup::seed, 0},
 }};
 
 Setup canonical(Setup setup, const Language& language) {
     for (const auto& [name, number, choices] : setup_numbers) {
-        if (choices > 0) setup.*number = static_cast<std::uint8_t>(setup.*number % choices);
+        setup.*number = static_cast<std::uint8_t>(setup.*number % choices);
     }
     setup.features &= language.operations;
     for (std::size_t i = 0; i < knob_count; ++i) {

@@ -37,7 +37,6 @@ struct Setup {
     std::uint8_t start = 0;   ///< first frame: index into start_choices, modulo
     std::uint8_t layout = 0;  ///< zones: index into layout_choices, modulo
     std::uint8_t walk = 0;    ///< find_violation after each 2^(4 + walk % 4) operations
-    std::uint8_t seed = 0;    ///< of what the machine draws itself
     OpSet features = 0;       ///< kinds of operations that the mutator may use; 0: all of the target
     std::array<std::uint8_t, knob_count> knobs{};
 

@@ -118,8 +118,7 @@ class Reducer {
     bool simplify_setup() {
         bool better = attempt([](Program& p) { p.setup = Setup{.walk = p.setup.walk}; });
         better = attempt([](Program& p) { p.setup.features = 0; }) || better;
-        for (auto member :
-             {&Setup::cpus, &Setup::arena, &Setup::start, &Setup::layout, &Setup::seed, &Setup::walk}) {
+        for (auto member : {&Setup::cpus, &Setup::arena, &Setup::start, &Setup::layout, &Setup::walk}) {
             better = lower<std::uint8_t>([&](Program & p) -> auto& { return p.setup.*member; }) || better;
         }
         for (std::size_t i = 0; i < knob_count; ++i) {
