@@ -185,12 +185,12 @@ void Vmalloc<Cpus, M>::vunmap(VirtAddr at, CpuId cpu) {
 
 template <class Cpus, Mmu M>
 void Vmalloc<Cpus, M>::vm_unmap_ram(VirtAddr at, std::uint64_t pages, CpuId cpu) {
-    const std::optional<MisuseKind> fault = blocks_.claim(at, pages, cpu);
-    if (!fault) {
+    const auto claimed = blocks_.claim(at, pages, cpu);
+    if (!claimed.fault) {
         mmu_.unmap(at, pages, cpu);
-        return purge_if(blocks_.give(at, pages, cpu), cpu);
+        return purge_if(blocks_.give(claimed, cpu), cpu);
     }
-    if (*fault != MisuseKind::foreign_pointer) return report(*fault, "vm_unmap_ram", at);
+    if (*claimed.fault != MisuseKind::foreign_pointer) return report(*claimed.fault, "vm_unmap_ram", at);
     VmStruct* const vm = expect(Kind::ram, at, "vm_unmap_ram", cpu);
     if (vm == nullptr) return;
     if (vm->frames.size() != pages) return report(MisuseKind::wrong_order, "vm_unmap_ram", at);

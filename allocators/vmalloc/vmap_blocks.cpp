@@ -97,17 +97,17 @@ typename VmapBlocks<Cpus>::Block* VmapBlocks<Cpus>::block_around(VirtAddr at, Cp
 }
 
 template <class Cpus>
-std::optional<MisuseKind> VmapBlocks<Cpus>::claim(VirtAddr at, std::uint64_t pages, CpuId cpu) {
+auto VmapBlocks<Cpus>::claim(VirtAddr at, std::uint64_t pages, CpuId cpu) -> Claim {
     Block* const block = block_around(at, cpu);
-    if (block == nullptr) return MisuseKind::foreign_pointer;
+    if (block == nullptr) return {MisuseKind::foreign_pointer};
     const std::uint64_t page = (at.value() - block->area->start) >> page_shift;
     const LockGuard<Cpus> guard{cpus_, queues_[block->home].lock, cpu};
     std::uint8_t& live = block->live[page];
-    if (live == 0) return fault_at(*block, page);
-    if (at.offset() != 0) return MisuseKind::interior_pointer;
-    if (live != pages) return MisuseKind::wrong_order;
+    if (live == 0) return {fault_at(*block, page)};
+    if (at.offset() != 0) return {MisuseKind::interior_pointer};
+    if (live != pages) return {MisuseKind::wrong_order};
     live = 0;
-    return {};
+    return {.block = block, .first = page, .pages = pages};
 }
 
 template <class Cpus>
@@ -120,15 +120,14 @@ MisuseKind VmapBlocks<Cpus>::fault_at(const Block& block, std::uint64_t page) {
 }
 
 template <class Cpus>
-bool VmapBlocks<Cpus>::give(VirtAddr at, std::uint64_t pages, CpuId cpu) {
-    Block* const block = block_around(at, cpu);
-    const std::uint64_t given = rounded(pages);
-    const std::uint64_t first = (at.value() - block->area->start) >> page_shift;
+bool VmapBlocks<Cpus>::give(const Claim& claimed, CpuId cpu) {
+    Block* const block = claimed.block;
+    const std::uint64_t given = rounded(claimed.pages);
     {
         const LockGuard<Cpus> guard{cpus_, queues_[block->home].lock, cpu};
         block->dirty += given;
-        block->dirty_begin = std::min(block->dirty_begin, first);
-        block->dirty_end = std::max(block->dirty_end, first + given);
+        block->dirty_begin = std::min(block->dirty_begin, claimed.first);
+        block->dirty_end = std::max(block->dirty_end, claimed.first + given);
         if (block->dirty < block_pages_) return false;
         queues_[block->home].full.erase(block);
     }

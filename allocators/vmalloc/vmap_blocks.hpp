@@ -33,7 +33,17 @@ inline constexpr std::uint64_t largest_block_request = 64;
 
 template <class Cpus>
 class VmapBlocks {
+    struct Block;
+
   public:
+    /// A mapping whose pages are about to come back, or why there is none.
+    struct Claim {
+        std::optional<MisuseKind> fault{};
+        Block* block = nullptr;
+        std::uint64_t first = 0;  ///< page of the block
+        std::uint64_t pages = 0;  ///< as taken
+    };
+
     VmapBlocks(VmapSpace<Cpus>& space, Cpus& cpus, AddressRange window);
     ~VmapBlocks();
     VmapBlocks(const VmapBlocks&) = delete;
@@ -42,10 +52,10 @@ class VmapBlocks {
     /// Address of `pages` pages, at most largest_block_request, to be mapped; nothing: no address space.
     [[nodiscard]] std::optional<VirtAddr> take(std::uint64_t pages, CpuId cpu);
     /// To be asked before the translations go: from now on nothing lives at an address that take() gave for
-    /// as many pages. What is wrong, if there is no such mapping; then nothing has changed.
-    [[nodiscard]] std::optional<MisuseKind> claim(VirtAddr at, std::uint64_t pages, CpuId cpu);
+    /// as many pages. A fault, if there is no such mapping: then nothing has changed.
+    [[nodiscard]] Claim claim(VirtAddr at, std::uint64_t pages, CpuId cpu);
     /// Takes back what was claimed, its translations gone. True: a purge of the space is due.
-    [[nodiscard]] bool give(VirtAddr at, std::uint64_t pages, CpuId cpu);
+    [[nodiscard]] bool give(const Claim& claimed, CpuId cpu);
 
     /// Blocks in which nothing lives and some space was never used go lazy (VM-45).
     void drop_fragmented(CpuId cpu);

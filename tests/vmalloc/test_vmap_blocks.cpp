@@ -21,8 +21,9 @@ struct Fixture {
     }
     void give(std::uint64_t page, std::uint64_t pages, CpuId cpu = cpu0) {
         const VirtAddr at = window.begin.plus_pages(page);
-        CHECK_FALSE(blocks.claim(at, pages, cpu));
-        CHECK_FALSE(blocks.give(at, pages, cpu));
+        const auto claimed = blocks.claim(at, pages, cpu);
+        REQUIRE_FALSE(claimed.fault);
+        CHECK_FALSE(blocks.give(claimed, cpu));
     }
     std::string violation() const {
         const auto found = blocks.find_violation();
@@ -99,7 +100,7 @@ TEST_CASE("what was unmapped in a block without room is to be flushed too") {
 TEST_CASE("what nobody took cannot be claimed") {
     Fixture f;
     const auto claim = [&](std::uint64_t page, std::uint64_t pages) {
-        return f.blocks.claim(window.begin.plus_pages(page), pages, cpu1);
+        return f.blocks.claim(window.begin.plus_pages(page), pages, cpu1).fault;
     };
     CHECK(claim(0, 1) == MisuseKind::foreign_pointer);
     (void)f.take(64);

@@ -151,11 +151,12 @@ TEST_CASE("a block of vm_map_ram is found by the node of its begin, from any add
     while (taken.size() * 64 < blocks.block_pages()) taken.push_back(*blocks.take(64, CpuId{2}));
     CHECK(blocks.blocks() == 1);
     for (const VirtAddr at : taken) {
-        CHECK_FALSE(blocks.claim(at, 64, CpuId{1}));
-        (void)blocks.give(at, 64, CpuId{1});
+        const auto claimed = blocks.claim(at, 64, CpuId{1});
+        REQUIRE_FALSE(claimed.fault);
+        (void)blocks.give(claimed, CpuId{1});
     }
     CHECK(blocks.blocks() == 0);
-    CHECK(blocks.claim(taken.back(), 64, CpuId{1}) == MisuseKind::foreign_pointer);
+    CHECK(blocks.claim(taken.back(), 64, CpuId{1}).fault == MisuseKind::foreign_pointer);
     CHECK_FALSE(blocks.find_violation());
     CHECK(f.violation() == "");
 }
