@@ -107,15 +107,20 @@ void MappingMachine::judge_operation() {
 bool MappingMachine::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
     constexpr std::uint64_t pages_below_table = 512;
     constexpr std::uint64_t most_levels = 5;
-    pages += (pages / pages_below_table + 3) * most_levels;
+    const std::uint64_t tables = (pages / pages_below_table + 3) * most_levels;
+    const std::uint64_t array = pages * sizeof(void*) / page_size + 2;
     std::vector<Pfn> got;
-    while (got.size() < pages) {
-        const auto pfn = buddy_.take(Order{0}, gfp.without(__GFP_ZERO), cpu);
-        if (!pfn) break;
-        got.push_back(*pfn);
-    }
+    const auto take = [&](std::uint64_t count, Gfp with) {
+        for (std::uint64_t i = 0; i < count; ++i) {
+            const auto pfn = buddy_.take(Order{0}, with.without(__GFP_ZERO), cpu);
+            if (!pfn) return false;
+            got.push_back(*pfn);
+        }
+        return true;
+    };
+    const bool enough = take(pages, gfp) && take(tables + array, GFP_KERNEL);
     for (const Pfn pfn : got) buddy_.give(pfn, Order{0}, cpu);
-    return got.size() == pages;
+    return enough;
 }
 
 MaybeViolation MappingMachine::find_violation_below(std::uint64_t owned) const {

@@ -58,7 +58,7 @@ class MappingMachine : public Machine {
     /// After each operation: no stale translation was used, and nobody is told off who did nothing wrong.
     void judge_operation();
 
-    /// Could so many single pages be had, and tables for them all?
+    /// Could so many single pages be had, and tables and a list of them all, which are the kernel's own?
     [[nodiscard]] bool pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu);
     [[nodiscard]] std::uint64_t table_pages() const {
         return tables_from_pages_ ? mmu_->stats().table_pages : 0;

@@ -402,9 +402,9 @@ void PageMachine<Cpus>::take_blocks(const Operation& op, std::size_t most) {
         const Block block{.first = *pfn, .order = order, .compound = gfp.has(__GFP_COMP)};
         if (!adopt(block, gfp)) return;
         item.blocks.push_back(block);
+        if (op.strike_at != 0) continue;  // what struck in between may have taken any page of any zone
         judge_marks(before, order, gfp);
-        // What struck in between may have taken from any zone.
-        if (op.strike_at == 0) judge_zone(before, block, gfp);
+        judge_zone(before, block, gfp);
     }
     // A text is made at exhaustion too.
     if (op.kind == OpKind::pages_fill && buddy_.snapshot().empty()) break_law("M4", "no texts");

@@ -85,12 +85,11 @@ void VmallocMachine::judge_null(const AreaRequest& request, std::uint64_t refuse
     if (pages_.refused() != refused_before) return;
     // The array of a large area's frames is an area too (VM-51).
     const std::uint64_t array = request.pages() * sizeof(void*) / page_size + 2;
-    const std::uint64_t pages = request.pages() + array;
     if (!addresses_to_be_had(vmalloc_->space(),
-                             (request.pages() > 512 ? pages + 2 : pages + 1 - array) << page_shift,
+                             (request.pages() + (request.pages() > 512 ? array + 2 : 1)) << page_shift,
                              request.align))
         return;
-    if (!pages_to_be_had(pages, request.gfp, cpu)) return;
+    if (!pages_to_be_had(request.pages(), request.gfp, cpu)) return;
     break_law("M1", "no area of {} bytes aligned to {}, but pages and addresses were there", request.bytes,
               request.align);
 }
