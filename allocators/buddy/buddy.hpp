@@ -13,6 +13,8 @@
 ///  - drain() ends the whole HIGHATOMIC reserve, whose rules (BUDDY-41) leave some pageblocks in it for ever.
 ///  - A pageblock that leaves the HIGHATOMIC reserve while it is free merges with its buddy at once; in
 ///    Linux it stays apart until one of the two is allocated and freed (B4, B16).
+///  - Where a larger free block is stolen (BUDDY-34 b), pageblocks of the reserve inside it are counted out;
+///    Linux forgets them, and its reserve looks larger than it is (B7).
 ///  - One NUMA node; no CMA, isolation, guard pages, memory hot plug or transparent-huge-page lists. Of B6
 ///    this leaves that a block lies on the list that its descriptor names: pages remember the type they had
 ///    on a CPU's list, so blocks of a HIGHATOMIC pageblock may lie on other lists, as in Linux.

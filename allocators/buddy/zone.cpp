@@ -267,8 +267,10 @@ void Zone<Cpus>::steal(Find find, MigrateType type) {
     const MigrateType recorded = pageblock_type(pfn);
     if (recorded == MigrateType::highatomic) return move_to_tail(victim, type);
     if (find.order >= pageblock_order_) {
-        for (std::uint64_t i = 0; i < find.order.pages(); i += pageblock_pages())
+        for (std::uint64_t i = 0; i < find.order.pages(); i += pageblock_pages()) {
+            if (pageblock_type(pfn + i) == MigrateType::highatomic) uncount_reserved();
             set_pageblock_type(pfn + i, type);
+        }
         return move_to_tail(victim, type);
     }
     raise_boost();
@@ -349,6 +351,12 @@ void Zone<Cpus>::reserve_highatomic(FrameIndex index, CpuId cpu) {
     move_pageblock(pfn, MigrateType::highatomic);
 }
 
+template <class Cpus>
+void Zone<Cpus>::uncount_reserved() {
+    reserved_highatomic_ -= std::min(pageblock_pages(), reserved_highatomic());
+    update_easy_marks();
+}
+
 /// A free pageblock that has left the reserve, or the larger block that begins with it, may now merge with
 /// its buddy (B4, B16).
 template <class Cpus>
@@ -370,10 +378,7 @@ bool Zone<Cpus>::unreserve_highatomic(MigrateType type, bool force, CpuId cpu) {
         const FrameIndex index = free_area(order).list(MigrateType::highatomic).head();
         if (index == no_frame) continue;
         const Pfn pfn = arena_.pfn_at(index);
-        if (pageblock_type(pfn) == MigrateType::highatomic) {
-            reserved_highatomic_ -= std::min(pageblock_pages(), reserved_highatomic());
-            update_easy_marks();
-        }
+        if (pageblock_type(pfn) == MigrateType::highatomic) uncount_reserved();
         set_pageblock_type(pfn, type);
         const auto moved = move_pageblock(pfn, type);
         merge_again(pfn.align_down(pageblock_order_), type, cpu);

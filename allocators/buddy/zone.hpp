@@ -187,6 +187,8 @@ class Zone {
     std::optional<Moved> move_pageblock(Pfn inside, MigrateType type);
     /// The same for the free blocks that begin in [pfn, end).
     Moved move_free(Pfn pfn, Pfn end, MigrateType type);
+    /// One pageblock less in the HIGHATOMIC reserve.
+    void uncount_reserved();
     void merge_again(Pfn start, MigrateType type, CpuId cpu);
     [[nodiscard]] bool claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const;
     void raise_boost();

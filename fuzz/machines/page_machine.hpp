@@ -19,6 +19,7 @@
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
 #include "fuzz/machines/settings.hpp"
+#include "fuzz/oracle/arena_shelf.hpp"
 
 namespace kmemlab::fuzz {
 
@@ -26,11 +27,20 @@ template <class Cpus>
 class PageMachine final : public Machine {
   public:
     PageMachine(const Setup& setup, const Language& language)
-        : arena_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+        : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
           cpus_{setup.cpu_count()},
           buddy_{arena_, cpus_, configure(setup, language), log_},
           free_at_begin_{buddy_.free_blocks()},
-          owned_(arena_.frames()) {}
+          owned_(arena_.frames()),
+          marked_(arena_.frames()) {}
+    /// The memory goes to the next machine as zeros: what it finds is no matter of what ran before.
+    ~PageMachine() override {
+        for (FrameIndex i = 0; i < marked_.size(); ++i) {
+            if (marked_[i]) std::memset(word_of(arena_.pfn_at(i)), 0, sizeof(std::uint64_t));
+        }
+    }
+    PageMachine(const PageMachine&) = delete;
+    PageMachine& operator=(const PageMachine&) = delete;
 
     void follow(Schedule* schedule) override {
         if constexpr (Cpus::preemptible) cpus_.follow(schedule);
@@ -102,12 +112,15 @@ class PageMachine final : public Machine {
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
-    Arena arena_;
+    oracle::BorrowedArena borrowed_;
+    Arena& arena_{borrowed_.get()};
     Cpus cpus_;
     Buddy<Cpus> buddy_;
     FreeBlocks free_at_begin_;
-    std::vector<bool> owned_;  ///< by frame of the arena
+    std::vector<bool> owned_;   ///< by frame of the arena
+    std::vector<bool> marked_;  ///< ever
     std::uint64_t owned_frames_ = 0;
+    bool has_texts_ = false;      ///< they were made at exhaustion
     unsigned depth_ = 0;          ///< operations that are under way
     std::uint64_t reserved_ = 0;  ///< pages in HIGHATOMIC pageblocks, when last looked at
     Slots<Item> slots_;
@@ -354,6 +367,7 @@ bool PageMachine<Cpus>::adopt(const Block& block, Gfp gfp) {
         if (!ends) continue;
         const std::uint64_t mark = mark_of(block.first + i);
         std::memcpy(word_of(block.first + i), &mark, sizeof mark);
+        marked_[frame] = true;
     }
     owned_frames_ += block.frames();
     return !broken();
@@ -406,8 +420,8 @@ void PageMachine<Cpus>::take_blocks(const Operation& op, std::size_t most) {
         judge_marks(before, order, gfp);
         judge_zone(before, block, gfp);
     }
-    // A text is made at exhaustion too.
-    if (op.kind == OpKind::pages_fill && buddy_.snapshot().empty()) break_law("M4", "no texts");
+    if (op.kind == OpKind::pages_fill && !std::exchange(has_texts_, true) && buddy_.snapshot().empty())
+        break_law("M4", "no texts at exhaustion");
     keep(std::move(item), op.slot, cpu_of(op));
 }
 

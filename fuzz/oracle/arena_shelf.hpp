@@ -1,6 +1,7 @@
 /// Arenas that are used again: mapping one and touching its pages costs more than a short program. A borrowed
 /// arena has fresh descriptors and memory with whatever was left there, so it is for machines whose page
-/// source writes over what it gives (WatchedPages), and a run is the same in every process.
+/// source writes over what it gives (WatchedPages), or which clean up, and a run is the same in every
+/// process.
 #pragma once
 
 #include <cstring>
@@ -26,7 +27,7 @@ class BorrowedArena {
 
   private:
     using Shelf = std::vector<std::unique_ptr<Arena>>;
-    static constexpr std::size_t most_kept = 8;
+    static constexpr std::size_t most_kept = 32;  ///< as many as programs can ask for
 
     /// Of the process, and of this thread alone: the one thing that outlives a machine.
     static Shelf& shelf() {

@@ -17,7 +17,7 @@ template <PageSource Source>
 class WatchedPages {
   public:
     explicit WatchedPages(Source& source) : source_{source} {}
-    ~WatchedPages() { unpoison(arena().address(arena().start()), arena().bytes()); }
+    ~WatchedPages() { unpoison(begin_, static_cast<std::size_t>(end_ - begin_)); }
     WatchedPages(const WatchedPages&) = delete;
     WatchedPages& operator=(const WatchedPages&) = delete;
 
@@ -30,14 +30,14 @@ class WatchedPages {
         }
         const std::optional<Pfn> pfn = source_.take(order, gfp.without(__GFP_ZERO), cpu);
         if (!pfn) return {};
-        unpoison(arena().address(*pfn), order.bytes());
+        unpoison(touched(*pfn, order), order.bytes());
         // Not zero by chance, and the same in every run.
         std::memset(arena().address(*pfn), gfp.has(__GFP_ZERO) ? 0 : dirt,
                     gfp.has(__GFP_ZERO) ? order.bytes() : std::min(order.bytes(), most_dirt));
         return pfn;
     }
     void give(Pfn pfn, Order order, CpuId cpu) {
-        poison(arena().address(pfn), order.bytes());
+        poison(touched(pfn, order), order.bytes());
         source_.give(pfn, order, cpu);
     }
     [[nodiscard]] Arena& arena() const { return source_.arena(); }
@@ -55,7 +55,14 @@ class WatchedPages {
 
   private:
     static constexpr int dirt = 0x5a;
-    static constexpr std::size_t most_dirt = std::size_t{64} << 10;
+    static constexpr std::size_t most_dirt = std::size_t{32} << 10;
+
+    std::byte* touched(Pfn pfn, Order order) {
+        std::byte* const at = arena().address(pfn);
+        begin_ = end_ == nullptr ? at : std::min(begin_, at);
+        end_ = std::max(end_, at + order.bytes());
+        return at;
+    }
 
     Source& source_;
     std::uint64_t requests_ = 0;
@@ -63,6 +70,8 @@ class WatchedPages {
     std::uint64_t fail_from_ = 0;
     std::uint64_t fail_count_ = 0;
     Order least_order_;
+    std::byte* begin_ = nullptr;  ///< of all that was ever taken or given
+    std::byte* end_ = nullptr;
 };
 
 }  // namespace kmemlab::oracle

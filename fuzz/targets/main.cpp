@@ -30,12 +30,13 @@ std::size_t operations_in(std::size_t bytes) {
 }  // namespace
 
 // NOLINTBEGIN(readability-identifier-naming): libFuzzer's names, and AddressSanitizer's
-/// Programs allocate often and small: who allocated what needs no deep stacks.
+/// Programs allocate often and small: who allocated what needs no deep stacks, and a program is over long
+/// before a small quarantine is full.
 extern "C" const char*
 __asan_default_options();  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
 extern "C" const char*
 __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
-    return "malloc_context_size=2";
+    return "malloc_context_size=2:quarantine_size_mb=8";
 }
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
