@@ -16,9 +16,9 @@ void TaskStacks<Cpus, Memory>::make_interrupt_stacks() {
     if (!config_.interrupt_stacks) return;
     for_each_cpu([&](CpuId cpu) {
         works_[cpu].interrupt = make(StackPlace::interrupt, cpu);
-        if (works_[cpu].interrupt == nullptr) {
-            throw UsageError::of("kstack: no memory for the interrupt stack of CPU {}", cpu.value());
-        }
+        if (works_[cpu].interrupt != nullptr) return;
+        while (stacks_ != nullptr) release(*stacks_, cpu);
+        throw UsageError::of("kstack: no memory for the interrupt stack of CPU {}", cpu.value());
     });
 }
 

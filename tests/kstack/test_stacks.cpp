@@ -175,6 +175,19 @@ TEMPLATE_TEST_CASE("interrupt stacks are one for each CPU and no task's", "", EV
     CHECK(violation(m.stacks) == "");
 }
 
+TEST_CASE("interrupt stacks are had for all CPUs or none") {
+    DirectMachine m;
+    StackConfig config = plain_config();
+    config.interrupt_stacks = true;
+    const Order order = m.stacks.layout().order();
+    std::vector<Pfn> taken;
+    while (const auto pfn = m.buddy.take(order, GFP_KERNEL, cpu0)) taken.push_back(*pfn);
+    m.buddy.give(taken.back(), order, cpu0);
+    const std::uint64_t before = m.buddy.pages_in_use();
+    CHECK_THROWS_AS((DirectStacks<OwnedCpus>{m.cpus, config, m.log, m.buddy}), UsageError);
+    CHECK(m.buddy.pages_in_use() == before);
+}
+
 TEST_CASE("the kernel's files tell the memory of tasks and the depths of those that exited") {
     VmappedMachine m;
     const std::vector<std::size_t> depths{100, 1024, 1032, 3000, 5000, 16000};
