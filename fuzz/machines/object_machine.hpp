@@ -91,6 +91,7 @@ class ObjectMachine final : public Machine {
     void destroy(const Operation& op);
     void allocate_from_cache(const Operation& op, std::size_t count);
     void misuse(const Operation& op);
+    void use_freed(Cache& cache, std::byte* p, bool poisoned, const Operation& op);
     template <class Call>
     void expect_report(MisuseKind kind, Call&& call);
 
@@ -107,6 +108,7 @@ class ObjectMachine final : public Machine {
         return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
     }
     void judge_null(const Operation& op, std::uint64_t refused_before, std::size_t size, Gfp gfp);
+    void judge_shrunk(const Cache& cache);
     [[nodiscard]] bool adopt(Item& item, void* p, std::size_t size, std::size_t align, Gfp gfp);
     void check_new(const Object& object, const Item& item, std::size_t align, Gfp gfp);
     [[nodiscard]] bool prepare_release(const Object& object, const Item& item);

@@ -41,7 +41,10 @@ void ObjectMachine<Objects>::perform(const Operation& op) {
             allocate_from_cache(op, op.count);
             break;
         case OpKind::shrink:
-            if (Register* const r = next_cache(op)) objects_.kmem_cache_shrink(*r->cache, cpu);
+            if (Register* const r = next_cache(op)) {
+                objects_.kmem_cache_shrink(*r->cache, cpu);
+                if (op.strike_at == 0) judge_shrunk(*r->cache);
+            }
             break;
         case OpKind::flush:
             if (Register* const r = next_cache(op)) {
@@ -107,6 +110,24 @@ void ObjectMachine<Objects>::judge_null(const Operation& op, std::uint64_t refus
     if (!block) return;
     buddy_.give(*block, wanted, cpu);
     break_law("M1", "no memory for {} bytes, but there was a free block of order {}", size, wanted.value());
+}
+
+/// U11: after a shrink the fullest slabs are in front, as far as the rule sorts them (SLUB-43).
+template <class Objects>
+void ObjectMachine<Objects>::judge_shrunk(const Cache& cache) {
+    if constexpr (requires { cache.nr_partial; }) {
+        constexpr std::uint32_t sorted = 32;  // slabs with so many free objects, or less
+        std::uint32_t before = 0;
+        static_cast<void>(cache.partial.walk(arena_, cache.nr_partial, [&](FrameIndex slab) {
+            const SlabWord word = SlabWord::load(arena_.page_at(slab));
+            const std::uint32_t free = std::min(word.objects - word.inuse, sorted + 1);
+            if (free < before)
+                break_law("U11", "{}: after a shrink a slab with {} free objects is behind one with {}",
+                          cache.name, free, before);
+            before = free;
+            return !broken();
+        }));
+    }
 }
 
 /// All of it, or the ends of what is large.
@@ -393,9 +414,7 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     // Constructed objects, and those that may be read after their free, are not poisoned (SLUB-74).
     const bool poisoned = has(checks, CacheFlags::poison) && !has(checks, CacheFlags::typesafe_by_rcu) &&
                           (own == nullptr || own->constructor == nullptr);
-    const bool judged = op.kind == OpKind::misuse_overwrite   ? checked && has(checks, CacheFlags::red_zone)
-                        : op.kind == OpKind::misuse_use_freed ? checked && poisoned
-                                                              : checked;
+    const bool judged = checked && (op.kind != OpKind::misuse_overwrite || has(checks, CacheFlags::red_zone));
     if (!judged || !prepare_release(object, *item)) return;
     item->objects.erase(item->objects.begin());
     switch (op.kind) {
@@ -419,12 +438,58 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
             break;
     }
     free();
-    if constexpr (requires { objects_.validate(*own, cpu); }) {
-        if (arena_.page(arena_.pfn(p)).load_state().kind != PageKind::slab || own == nullptr) return end();
-        p[op.count % object.size] ^= std::byte{0xff};
-        return expect_report(MisuseKind::overwritten, [&] { objects_.validate(*own, cpu); });
-    }
+    if (arena_.page(arena_.pfn(p)).load_state().kind != PageKind::slab || own == nullptr) return end();
+    if constexpr (requires { objects_.validate(*own, cpu); }) use_freed(*own, p, poisoned, op);
     end();
+}
+
+/// What lies free is written to: its poison, or the pointer to the next that is free. The next who takes it
+/// finds it, and goes on with another slab (SLUB-75, U11); or a validation does, and repairs it, so that the
+/// next one finds nothing.
+template <class Objects>
+void ObjectMachine<Objects>::use_freed(Cache& cache, std::byte* p, bool poisoned, const Operation& op) {
+    constexpr std::uint64_t other_pointer = 0x7f00'0000'5a5a'0003;
+    constexpr int most_allocations = 1000;
+    const CpuId cpu = cpu_of(op);
+    const std::size_t first = reports_.size();
+    const MisuseKind due = poisoned ? MisuseKind::overwritten : MisuseKind::corrupt_list;
+    if (poisoned) {
+        p[op.count / 2U % cache.geometry.object_size] ^= std::byte{0xff};
+    } else {
+        std::uint64_t next = 0;
+        std::memcpy(&next, p + cache.geometry.free_offset, sizeof next);
+        next ^= other_pointer;
+        std::memcpy(p + cache.geometry.free_offset, &next, sizeof next);
+    }
+    const auto judge = [&](std::size_t from, std::size_t most) {
+        if (reports_.size() > from + most)
+            break_law("G11", "{} reports of {}", reports_.size() - from, to_string(due));
+        for (std::size_t i = from; i < reports_.size(); ++i) {
+            // Those that the cut chain has lost pass as live from then on, whose red zones are others.
+            if (reports_[i].kind != due &&
+                (i == first || poisoned || reports_[i].kind == MisuseKind::corrupt_list))
+                break_law("G11", "reported as {} instead of {}", to_string(reports_[i].kind), to_string(due));
+        }
+    };
+    if (op.count % 2 == 0) {
+        objects_.validate(cache, cpu);
+        if (reports_.size() == first) break_law("G11", "no report of {}", to_string(due));
+        judge(first, poisoned ? 1 : 3);  // the chain, the count, a red zone
+        const std::size_t repaired = reports_.size();
+        objects_.validate(cache, cpu);
+        for (std::size_t i = repaired; i < reports_.size(); ++i) {
+            if (reports_[i].kind == due) break_law("G11", "{}, again after its repair", to_string(due));
+        }
+        return;
+    }
+    for (int i = 0; i < most_allocations && reports_.size() == first; ++i) {
+        const std::uint64_t slabs = cache.nr_slabs;
+        const bool others = cache.nr_partial > 1;
+        if (objects_.kmem_cache_alloc(cache, GFP_KERNEL, cpu) == nullptr) return;
+        if (reports_.size() > first && others && cache.nr_slabs > slabs)
+            break_law("U11", "{}: a new slab, though another one had objects", cache.name);
+    }
+    judge(first, 1);
 }
 
 // --- Walks ---

@@ -109,6 +109,7 @@ class PageMachine final : public Machine {
     void judge_marks(const FreeInZones& before, Order order, Gfp gfp);
     void judge_zone(const FreeInZones& before, const Block& block, Gfp gfp);
     void judge_reserves(const Operation& op);
+    void judge_remembered(Pfn pfn);
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
@@ -328,6 +329,18 @@ void PageMachine<Cpus>::judge_marks(const FreeInZones& before, Order order, Gfp 
     }
 }
 
+/// B6: a page that a CPU keeps remembers the type that its pageblock had when it was freed (BUDDY-55).
+template <class Cpus>
+void PageMachine<Cpus>::judge_remembered(Pfn pfn) {
+    const PageState state = arena_.page(pfn).load_state();
+    if (state.kind != PageKind::per_cpu) return;
+    for (const auto& zone : buddy_.zones()) {
+        if (zone->contains(pfn) && zone->pageblock_type(pfn) != state.type)
+            break_law("B6", "frame {:#x} of a pageblock of type {} is kept as {}", pfn.value(),
+                      static_cast<int>(zone->pageblock_type(pfn)), static_cast<int>(state.type));
+    }
+}
+
 /// The caller's from now on; false: a law is broken.
 template <class Cpus>
 bool PageMachine<Cpus>::adopt(const Block& block, Gfp gfp) {
@@ -478,7 +491,10 @@ bool PageMachine<Cpus>::give(Block& block, CpuId cpu) {
         if (!disown(block, last ? 0 : 1)) return true;
     }
     buddy_.give(block.first, block.order, cpu);
-    if (last) return true;
+    if (last) {
+        if constexpr (!Cpus::preemptible) judge_remembered(block.first);
+        return true;
+    }
     --block.references;
     if (!block.compound) block.order = Order{0};
     return false;

@@ -74,7 +74,8 @@ enum class OpKind : std::uint8_t {
     walk,   ///< find_violation now
     // Misuse, judged: it must be reported once, by its kind. The program ends there.
     misuse_overwrite,  ///< a byte behind the object is written, then the object freed
-    misuse_use_freed,  ///< the object is freed, written to, and its cache validated
+    misuse_use_freed,  ///< the object is freed, written to, and its cache validated, or objects taken (odd
+                       ///< `count`)
     misuse_twice,      ///< freed twice
     misuse_inside,     ///< an address inside the object is freed
     misuse_foreign,    ///< an address that nobody gave is freed

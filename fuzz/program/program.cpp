@@ -18,7 +18,13 @@ constexpr std::array<std::size_t, 4> arena_choices{8, 4, 16, 32};  // MiB
 constexpr std::array<std::uint64_t, 8> start_choices{0, 1, 4096, 1000, 0x100000, 0x100003, 512, 3071};
 /// Borders of zones that no order but the least is aligned to.
 constexpr std::array<std::string_view, 7> layout_choices{
-    "single", "x86-64", "DMA:333,NORMAL", "DMA:256,DMA32:517,NORMAL", "NORMAL:600,MOVABLE", "DMA:512,NORMAL",
+    "single",
+    "x86-64",
+    "DMA:333,NORMAL",
+    "DMA:256,DMA32:517,NORMAL",
+    "NORMAL:600,MOVABLE",
+    "DMA:512,NORMAL",
+    "DMA:333,DMA32:0,NORMAL",
 };
 
 /// The kinds of a language, ascending.
