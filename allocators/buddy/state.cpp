@@ -49,6 +49,7 @@ ZoneState record(const Zone<Cpus>& zone, const Arena& arena, unsigned cpus) {
     state.reserved_highatomic = zone.reserved_highatomic();
     state.free_pages = zone.free_pages();
     state.lowmem_reserve = zone.settings().lowmem_reserve;
+    if (!zone.populated()) return state;
     const Order pageblock = zone.pageblock_order();
     for (Pfn pfn = zone.span().start.align_down(pageblock); pfn < zone.span().end; pfn += pageblock.pages()) {
         state.pageblocks.push_back({pfn, zone.pageblock_type(pfn)});

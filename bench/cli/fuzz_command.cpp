@@ -44,9 +44,11 @@ std::span<const std::uint8_t> bytes_of(const std::string& content) {
     return {reinterpret_cast<const std::uint8_t*>(content.data()), content.size()};
 }
 
-/// Bytes of a program hold zeros, a text none.
+/// A text has nothing but characters that people see; a program as bytes hardly ever.
 bool is_text(const std::string& content) {
-    return !content.empty() && content.find('\0') == std::string::npos;
+    return !content.empty() && std::all_of(content.begin(), content.end(), [](char c) {
+        return (c >= ' ' && c <= '~') || c == '\n' || c == '\t' || c == '\r';
+    });
 }
 
 /// What --target says, or the text's first line.

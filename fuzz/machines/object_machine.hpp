@@ -15,6 +15,7 @@
 
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/models.hpp"
+#include "allocators/slob/state.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
 #include "fuzz/machines/settings.hpp"
@@ -75,7 +76,8 @@ class ObjectMachine final : public Machine {
         return config;
     }
     ObjectMachine(const Setup& setup, const AllConfig& config)
-        : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
+        : config_{config},
+          borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
           cpus_{setup.cpu_count()},
           buddy_{arena_, cpus_, config.buddy, log_},
           pages_{buddy_},
@@ -108,6 +110,8 @@ class ObjectMachine final : public Machine {
         return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
     }
     void judge_null(const Operation& op, std::uint64_t refused_before, std::size_t size, Gfp gfp);
+    void judge_texts();
+    void judge_record();
     void judge_shrunk(const Cache& cache);
     [[nodiscard]] bool adopt(Item& item, void* p, std::size_t size, std::size_t align, Gfp gfp);
     void check_new(const Object& object, const Item& item, std::size_t align, Gfp gfp);
@@ -119,6 +123,7 @@ class ObjectMachine final : public Machine {
     }
     [[nodiscard]] Register* next_cache(const Operation& op);
 
+    AllConfig config_;
     oracle::BorrowedArena borrowed_;
     Arena& arena_{borrowed_.get()};
     Cpus cpus_;

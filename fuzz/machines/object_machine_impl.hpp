@@ -84,6 +84,7 @@ void ObjectMachine<Objects>::perform(const Operation& op) {
             pages_.fail(1 + op.count, op.size % 256, Order{(op.size >> 8) % 8});
             break;
         case OpKind::walk:
+            judge_texts();
             break;
         default:
             return misuse(op);
@@ -128,6 +129,40 @@ void ObjectMachine<Objects>::judge_shrunk(const Cache& cache) {
             return !broken();
         }));
     }
+}
+
+/// What the kernel shows can be shown at any time, and has a line for each cache.
+template <class Objects>
+void ObjectMachine<Objects>::judge_texts() {
+    std::string all;
+    for (const Text& text : objects_.snapshot()) all += text.content;
+    for (const Register& r : registers_) {
+        if (r.cache == nullptr) continue;
+        if constexpr (requires { objects_.slabinfo(); }) {
+            if (all.find("\n" + r.cache->name) == std::string::npos)
+                break_law("text", "no line of slabinfo tells of {}", r.cache->name);
+        }
+        if constexpr (requires { objects_.attributes(*r.cache); }) {
+            for (const Text& text : objects_.attributes(*r.cache)) {
+                if (text.content.empty()) break_law("text", "{}/{} is empty", r.cache->name, text.name);
+            }
+        }
+        if constexpr (requires { objects_.event_texts(*r.cache); }) {
+            if (objects_.event_texts(*r.cache).empty()) break_law("text", "{} has no events", r.cache->name);
+        }
+    }
+    if constexpr (requires { record(objects_); }) judge_record();
+}
+
+/// SLOB's heap, put into a fresh machine, is there what it is here.
+template <class Objects>
+void ObjectMachine<Objects>::judge_record() {
+    Arena arena{arena_.bytes(), arena_.start()};
+    Buddy<Cpus> buddy{arena, cpus_, config_.buddy, log_};
+    Allocator objects{buddy, cpus_, config_.objects, log_};
+    const auto recorded = record(objects_);
+    if (restore(objects, recorded, CpuId{0}).size() == recorded.size() && record(objects) != recorded)
+        break_law("text", "a heap of {} pages is another one after its recording", recorded.size());
 }
 
 /// All of it, or the ends of what is large.

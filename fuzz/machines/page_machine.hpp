@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "allocators/buddy/buddy.hpp"
+#include "allocators/buddy/state.hpp"
 #include "allocators/contract/models.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
@@ -29,7 +30,8 @@ class PageMachine final : public Machine {
     PageMachine(const Setup& setup, const Language& language)
         : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
           cpus_{setup.cpu_count()},
-          buddy_{arena_, cpus_, configure(setup, language), log_},
+          config_{configure(setup, language)},
+          buddy_{arena_, cpus_, config_, log_},
           free_at_begin_{buddy_.free_blocks()},
           owned_(arena_.frames()),
           marked_(arena_.frames()) {}
@@ -110,17 +112,20 @@ class PageMachine final : public Machine {
     void judge_zone(const FreeInZones& before, const Block& block, Gfp gfp);
     void judge_reserves(const Operation& op);
     void judge_remembered(Pfn pfn);
+    void judge_record();
     [[nodiscard]] std::byte* word_of(Pfn pfn) const { return arena_.address(pfn); }
     [[nodiscard]] static std::uint64_t mark_of(Pfn pfn) { return pfn.value() * 0x9e3779b97f4a7c15 + 1; }
 
     oracle::BorrowedArena borrowed_;
     Arena& arena_{borrowed_.get()};
     Cpus cpus_;
+    BuddyConfig config_;
     Buddy<Cpus> buddy_;
     FreeBlocks free_at_begin_;
     std::vector<bool> owned_;   ///< by frame of the arena
     std::vector<bool> marked_;  ///< ever
     std::uint64_t owned_frames_ = 0;
+    bool recorded_ = false;
     bool has_texts_ = false;      ///< they were made at exhaustion
     unsigned depth_ = 0;          ///< operations that are under way
     std::uint64_t reserved_ = 0;  ///< pages in HIGHATOMIC pageblocks, when last looked at
@@ -179,6 +184,7 @@ void PageMachine<Cpus>::do_it(const Operation& op) {
             }
             break;
         case OpKind::walk:
+            if (op.strike_at == 0 && depth_ == 1) judge_record();
             break;
         default:
             return misuse(op);
@@ -341,6 +347,22 @@ void PageMachine<Cpus>::judge_remembered(Pfn pfn) {
     }
 }
 
+/// The zones, put into a fresh machine, are there what they are here.
+template <class Cpus>
+void PageMachine<Cpus>::judge_record() {
+    if (std::exchange(recorded_, true)) return;
+    Arena arena{arena_.bytes(), arena_.start()};
+    Buddy<Cpus> buddy{arena, cpus_, config_, log_};
+    for (std::size_t z = 0; z < buddy_.zones().size() && !broken(); ++z) {
+        const ZoneState here = record(*buddy_.zones()[z], arena_, cpus_.count());
+        restore(*buddy.zones()[z], arena, here);
+        const ZoneState there = record(*buddy.zones()[z], arena, cpus_.count());
+        if (there.free_lists != here.free_lists || there.page_set_entries != here.page_set_entries ||
+            there.pageblocks != here.pageblocks || there.free_pages != here.free_pages)
+            break_law("text", "{} is another one after its recording", to_string(buddy_.zones()[z]->type()));
+    }
+}
+
 /// The caller's from now on; false: a law is broken.
 template <class Cpus>
 bool PageMachine<Cpus>::adopt(const Block& block, Gfp gfp) {
@@ -383,6 +405,7 @@ bool PageMachine<Cpus>::adopt(const Block& block, Gfp gfp) {
         marked_[frame] = true;
     }
     owned_frames_ += block.frames();
+    arena_.page(block.first).owner = this;  // stays when it is freed, as with any owner
     return !broken();
 }
 

@@ -130,6 +130,9 @@ void StackMachine<Below>::perform(const Operation& op) {
             fail(op);
             break;
         case OpKind::walk:
+            for (const Text& text : stacks().texts()) {
+                if (text.content.empty()) break_law("text", "{} is empty", text.name);
+            }
             break;
         default:
             return misuse(op);

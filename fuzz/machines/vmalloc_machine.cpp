@@ -59,6 +59,7 @@ void VmallocMachine::perform(const Operation& op) {
             fail(op);
             break;
         case OpKind::walk:
+            judge_text();
             break;
         default:
             return misuse(op);
@@ -188,6 +189,16 @@ void VmallocMachine::settle(bool drained) {
             break_law("V15", "{} areas are pooled after a drain", space.pools(n).count());
     }
     judge_freed(true);
+}
+
+/// vmallocinfo has a line for each area that callers have; mappings of blocks share one.
+void VmallocMachine::judge_text() {
+    const std::string text = vmalloc_->vmallocinfo();
+    const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    const auto areas = static_cast<std::size_t>(
+        std::count_if(slots_.all().begin(), slots_.all().end(),
+                      [](const Item& item) { return !item.empty() && !item.in_block(); }));
+    if (lines < areas) break_law("text", "vmallocinfo has {} lines for {} areas", lines, areas);
 }
 
 // --- Taking ---

@@ -61,6 +61,7 @@ class VmallocMachine final : public MappingMachine {
     void misuse(const Operation& op);
 
     [[nodiscard]] std::optional<VirtAddr> lowest_fit(std::uint64_t bytes) const;
+    void judge_text();
     void judge_null(const AreaRequest& request, std::uint64_t refused_before, CpuId cpu);
     void judge_range(const Item& item, std::uint64_t guard);
     [[nodiscard]] bool own_frames(const Item& item, bool zero);

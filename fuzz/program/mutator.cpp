@@ -151,7 +151,7 @@ void change_operations(Program& program, const Language& language, Random& rando
     auto& all = program.operations;
     const std::size_t at = random.below(all.size());
     const auto where = all.begin() + static_cast<std::ptrdiff_t>(at);
-    switch (random.below(10)) {
+    switch (random.below(11)) {
         case 0:
         case 1:
             for (std::uint64_t n = 1 + random.below(8); n > 0; --n) {
@@ -184,6 +184,12 @@ void change_operations(Program& program, const Language& language, Random& rando
             break;
         case 7:
             *where = random_operation(program.setup, language, random);
+            break;
+        case 8:  // one of the requests for pages that follow is refused
+            if ((language.operations & bit(OpKind::fail)) != 0) {
+                insert(all, at,
+                       std::array{Operation{.kind = OpKind::fail, .size = 1, .count = byte(random, 4)}});
+            }
             break;
         default:
             change_number(*where, all, random);
