@@ -25,7 +25,12 @@ class Sample {
     static void write(void* p, std::size_t size, std::uint64_t seed) {
         visit(size, [&](std::size_t at) {
             const std::uint64_t word = oracle::pattern_word(seed, at);
-            std::memcpy(static_cast<std::byte*>(p) + at, &word, std::min(sizeof word, size - at));
+            std::byte* const to = static_cast<std::byte*>(p) + at;
+            if (size - at >= sizeof word) {
+                std::memcpy(to, &word, sizeof word);  // a store, where the other is a call
+            } else {
+                std::memcpy(to, &word, size - at);
+            }
         });
     }
     /// Is it still there? Looked at is what lies below `end`.
@@ -34,8 +39,14 @@ class Sample {
         visit(size, [&](std::size_t at) {
             if (at + sizeof(std::uint64_t) > end && at < size - size % sizeof(std::uint64_t)) return;
             const std::uint64_t word = oracle::pattern_word(seed, at);
-            same = same && std::memcmp(static_cast<const std::byte*>(p) + at, &word,
-                                       std::min(sizeof word, end - std::min(at, end))) == 0;
+            const std::byte* const from = static_cast<const std::byte*>(p) + at;
+            if (end >= at + sizeof word) {
+                std::uint64_t there = 0;
+                std::memcpy(&there, from, sizeof there);
+                same = same && there == word;
+            } else {
+                same = same && std::memcmp(from, &word, end - std::min(at, end)) == 0;
+            }
         });
         return same;
     }

@@ -36,7 +36,7 @@ extern "C" const char*
 __asan_default_options();  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
 extern "C" const char*
 __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
-    return "malloc_context_size=2:quarantine_size_mb=8";
+    return "malloc_context_size=2:quarantine_size_mb=8:max_malloc_fill_size=64";
 }
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
