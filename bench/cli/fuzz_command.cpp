@@ -13,6 +13,7 @@
 #include "bench/cli/output.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
+#include "fuzz/machines/threaded_run.hpp"
 #include "fuzz/program/mutator.hpp"
 #include "fuzz/reduce/isolated.hpp"
 #include "fuzz/reduce/reducer.hpp"
@@ -32,6 +33,7 @@ struct FuzzOptions {
     std::string test;
     std::uint64_t seed = 1;
     std::uint64_t runs = 10000;
+    bool threads = false;
 };
 
 std::string read_file(const std::string& name) {
@@ -106,6 +108,8 @@ fuzz::MaybeFinding run_file(const FuzzOptions& options, const std::string& name)
     const std::string content = read_file(name);
     const Target& target = target_of(options, name, content);
     if (!target.has_programs()) return target.read(bytes_of(content));
+    if (options.threads && !target.threaded.empty())
+        return fuzz::run_threaded(target.threaded, program_of(target, name, content), target.language);
     return fuzz::run(target.make, program_of(target, name, content), target.language);
 }
 
@@ -256,7 +260,9 @@ std::vector<Command> add_fuzz(CLI::App& program) {
     };
     CLI::App* const list = app->add_subcommand("list", "The fuzz targets");
     commands.push_back({list, [](const Invocation&) { return list_targets(); }});
-    add("run", "Runs inputs one after the other", run_files, true);
+    CLI::App* const run = add("run", "Runs inputs one after the other", run_files, true);
+    run->add_flag("--threads", options->threads,
+                  "Each CPU's operations by a thread of its own, where the target's allocator can");
     add("print", "Programs as text", print_programs, true);
     add("reproduce", "One program step by step, with what callers have before each", reproduce, true);
     add("sweep", "Each program once for each of its requests for pages, which is refused", sweep, true);

@@ -133,7 +133,8 @@ class Steps:
             status = call([self.program(target), "-runs=0", *libfuzzer.options(), corpus], log, environment=SANITIZED)
         else:
             profile = {"LLVM_PROFILE_FILE": str(self.profile(target))} if build == "coverage" else {}
-            status = call([f"build/{build}/bench/cli/kmemlab", "fuzz", "run", "--target", target, corpus], log, environment=profile)
+            threads = ["--threads"] if build == "tsan" else []  # one alone cannot race
+            status = call([f"build/{build}/bench/cli/kmemlab", "fuzz", "run", *threads, "--target", target, corpus], log, environment=profile)
         return {"inputs": len(inputs), **outcome_of(status, log)}
 
     def profile(self, target):

@@ -69,31 +69,32 @@ const std::vector<Knob>& slob_knobs() {
 }
 
 template <class Objects>
-Target target(std::string_view name, std::string_view what, OpSet operations,
+Target target(std::string_view name, std::string_view what, std::string_view entry, OpSet operations,
               const std::vector<Knob>& knobs) {
     return {.name = name,
             .what = what,
             .language = {name, operations, knobs},
             .make = [](const Setup& setup, const Language& language) -> std::unique_ptr<Machine> {
                 return std::make_unique<ObjectMachine<Objects>>(setup, language);
-            }};
+            },
+            .threaded = entry};
 }
 
 }  // namespace
 
 std::vector<Target> object_targets() {
     return {
-        target<SlubObjects<OwnedCpus>>("slub", "SLUB over buddy", slub_operations, slub_knobs()),
+        target<SlubObjects<OwnedCpus>>("slub", "SLUB over buddy", "slub", slub_operations, slub_knobs()),
         target<SlubObjects<SimulatedCpus>>("slub-schedule", "SLUB, struck by other CPUs at marked points",
-                                           slub_operations, slub_knobs()),
-        target<SheafObjects<OwnedCpus>>("slub-sheaves", "SLUB with sheaves over buddy", sheaf_operations,
-                                        sheaf_knobs()),
+                                           "slub", slub_operations, slub_knobs()),
+        target<SheafObjects<OwnedCpus>>("slub-sheaves", "SLUB with sheaves over buddy", "slub-sheaves",
+                                        sheaf_operations, sheaf_knobs()),
         target<SheafObjects<SimulatedCpus>>("sheaves-schedule", "SLUB with sheaves, struck at marked points",
-                                            sheaf_operations, sheaf_knobs()),
-        target<SlabObjects<OwnedCpus>>("slab", "SLAB over buddy", slab_operations, slab_knobs()),
-        target<SlabObjects<SimulatedCpus>>("slab-schedule", "SLAB, struck at marked points", slab_operations,
-                                           slab_knobs()),
-        target<SlobObjects<OwnedCpus>>("slob", "SLOB over buddy", slob_operations, slob_knobs()),
+                                            "slub-sheaves", sheaf_operations, sheaf_knobs()),
+        target<SlabObjects<OwnedCpus>>("slab", "SLAB over buddy", "slab", slab_operations, slab_knobs()),
+        target<SlabObjects<SimulatedCpus>>("slab-schedule", "SLAB, struck at marked points", "slab",
+                                           slab_operations, slab_knobs()),
+        target<SlobObjects<OwnedCpus>>("slob", "SLOB over buddy", "slob", slob_operations, slob_knobs()),
     };
 }
 

@@ -30,7 +30,8 @@ Target target(std::string_view name, std::string_view what) {
             .language = {name, page_operations, page_knobs()},
             .make = [](const Setup& setup, const Language& language) -> std::unique_ptr<Machine> {
                 return std::make_unique<PageMachine<Cpus>>(setup, language);
-            }};
+            },
+            .threaded = "buddy"};
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct Target {
     MachineMaker make{};
     std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
     std::function<void(std::span<std::uint8_t>)> repair{};  ///< makes changed bytes acceptable, if anything
+    std::string_view
+        threaded{};  ///< the registry's entry on which real threads run its programs; empty: none
 
     [[nodiscard]] bool has_programs() const { return language.operations != 0; }
 };
