@@ -93,6 +93,7 @@ class ObjectMachine final : public Machine {
     void destroy(const Operation& op);
     void allocate_from_cache(const Operation& op, std::size_t count);
     void misuse(const Operation& op);
+    [[nodiscard]] bool lies_elsewhere(Cache* own, const void* p, CpuId cpu);
     void use_freed(Cache& cache, std::byte* p, bool poisoned, const Operation& op);
     template <class Call>
     void expect_report(MisuseKind kind, Call&& call);

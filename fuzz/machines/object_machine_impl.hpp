@@ -449,7 +449,11 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     // Constructed objects, and those that may be read after their free, are not poisoned (SLUB-74).
     const bool poisoned = has(checks, CacheFlags::poison) && !has(checks, CacheFlags::typesafe_by_rcu) &&
                           (own == nullptr || own->constructor == nullptr);
-    const bool judged = checked && (op.kind != OpKind::misuse_overwrite || has(checks, CacheFlags::red_zone));
+    // Without checks too, unless the slab is the CPU's own, to which everything is just pushed.
+    const bool sees_inside = op.kind == OpKind::misuse_inside && lies_elsewhere(own, object.p, cpu);
+    const bool judged =
+        (checked && (op.kind != OpKind::misuse_overwrite || has(checks, CacheFlags::red_zone))) ||
+        sees_inside;
     if (!judged || !prepare_release(object, *item)) return;
     item->objects.erase(item->objects.begin());
     switch (op.kind) {
@@ -476,6 +480,16 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     if (arena_.page(arena_.pfn(p)).load_state().kind != PageKind::slab || own == nullptr) return end();
     if constexpr (requires { objects_.validate(*own, cpu); }) use_freed(*own, p, poisoned, op);
     end();
+}
+
+/// Of a cache whose CPUs have slabs, and no sheaves before them: in another slab than the CPU's.
+template <class Objects>
+bool ObjectMachine<Objects>::lies_elsewhere(Cache* own, const void* p, CpuId cpu) {
+    if constexpr (requires { objects_.set_cpu_partial(*own, 0, cpu); }) {
+        return own != nullptr && own->slots[cpu].slab != arena_.page(arena_.pfn(p)).head;
+    } else {
+        return false;
+    }
 }
 
 /// What lies free is written to: its poison, or the pointer to the next that is free. The next who takes it
