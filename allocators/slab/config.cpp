@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t largest_limit = 65536;
 constexpr std::uint64_t largest_shared = 1024;
+/// Of all arrays of a cache: there are dozens of caches, and each entry is memory of the process.
+constexpr std::uint64_t most_entries = std::uint64_t{1} << 19;
 constexpr std::size_t small_memory = std::size_t{32} << 20;
 
 Tunable auto_tunable(std::string key, std::string help, std::string& variable, std::uint64_t largest) {
@@ -57,7 +59,7 @@ SlabGeometryRules SlabConfig::rules(unsigned cpus, std::size_t memory) const {
     return {cpus, value_or(max_order, memory <= small_memory ? 0 : 1)};
 }
 
-void apply_config(const SlabConfig& config, SlabGeometry& geometry) {
+void apply_config(const SlabConfig& config, unsigned cpus, SlabGeometry& geometry) {
     if (config.limit != 0) geometry.limit = static_cast<std::uint32_t>(config.limit);
     geometry.batchcount = (geometry.limit + 1) / 2;
     if (config.batchcount != 0) geometry.batchcount = static_cast<std::uint32_t>(config.batchcount);
@@ -66,6 +68,15 @@ void apply_config(const SlabConfig& config, SlabGeometry& geometry) {
                              geometry.batchcount, geometry.limit, geometry.object_size);
     }
     geometry.shared = value_or(config.shared, geometry.shared);
+    const std::uint64_t entries =
+        std::uint64_t{geometry.limit} * cpus + std::uint64_t{geometry.shared} * geometry.batchcount;
+    if (entries > most_entries) {
+        throw UsageError::of(
+            "slab.limit and slab.shared: {} objects for each of {} CPUs and {} batches of {} are above {} "
+            "for "
+            "a cache",
+            geometry.limit, cpus, geometry.shared, geometry.batchcount, most_entries);
+    }
 }
 
 }  // namespace kmemlab

@@ -24,7 +24,8 @@ struct SlabConfig {
     [[nodiscard]] SlabGeometryRules rules(unsigned cpus, std::size_t memory) const;
 };
 
-/// Puts what `config` sets in the place of what SLAB-6 says. Throws UsageError if batchcount exceeds limit.
-void apply_config(const SlabConfig& config, SlabGeometry& geometry);
+/// Puts what `config` sets in the place of what SLAB-6 says. Throws UsageError if batchcount exceeds limit,
+/// or if the arrays would take memory out of all proportion.
+void apply_config(const SlabConfig& config, unsigned cpus, SlabGeometry& geometry);
 
 }  // namespace kmemlab

@@ -52,14 +52,35 @@ TEST_CASE("tunables take the place of the rules, and refuse what cannot be") {
     set("slab.shared=3");
     set("slab.max_order=2");
     auto geometry = *slab_geometry({.size = 100}, config.rules(4, std::size_t{1} << 30));
-    apply_config(config, geometry);
+    apply_config(config, 4, geometry);
     CHECK(geometry.limit == 10);
     CHECK(geometry.batchcount == 5);
     CHECK(geometry.shared == 3);
     CHECK(config.rules(4, 0).max_order == 2);
     set("slab.batchcount=11");
-    CHECK_THROWS_AS(apply_config(config, geometry), UsageError);
+    CHECK_THROWS_AS(apply_config(config, 4, geometry), UsageError);
     CHECK_THROWS_AS(set("slab.shared=few"), UsageError);
     CHECK_THROWS_AS(set("slab.max_order=11"), UsageError);
     CHECK_THROWS_AS(set("slab.limit=-1"), UsageError);
+}
+
+TEST_CASE("arrays that would take gigabytes of the process are refused") {
+    const auto refusal = [](std::uint64_t limit, const char* shared, unsigned cpus) -> std::string {
+        SlabConfig config;
+        config.limit = limit;
+        config.shared = shared;
+        auto geometry = *slab_geometry({.size = 100}, config.rules(cpus, std::size_t{1} << 30));
+        try {
+            apply_config(config, cpus, geometry);
+            return "";
+        } catch (const UsageError& error) {
+            return error.what();
+        }
+    };
+    CHECK(refusal(65536, "auto", 2) == "");
+    CHECK(refusal(120, "auto", 256) == "");
+    CHECK(refusal(65536, "1024", 2) ==
+          "slab.limit and slab.shared: 65536 objects for each of 2 CPUs and 1024 batches of 32768 are above "
+          "524288 for a cache");
+    CHECK(refusal(65536, "0", 256) != "");
 }

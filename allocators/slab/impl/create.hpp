@@ -65,7 +65,7 @@ auto Slab<Cpus>::make_cache(const CacheDescription& description, bool kmalloc) -
         throw UsageError::of("cache {}: no slab of at most {} bytes holds an object of {} bytes",
                              description.name, max_order.bytes(), description.size);
     }
-    apply_config(config_, *geometry);
+    apply_config(config_, cpus_.count(), *geometry);
     auto cache = std::make_unique<Cache>(description.name, *geometry, cpus_.count());
     const std::uint64_t number = caches_made_.fetch_add(1, std::memory_order_relaxed);
     cache->constructor = description.constructor;
