@@ -134,6 +134,12 @@ int run_files(const FuzzOptions& options) {
 
 int print_programs(const FuzzOptions& options) {
     for (const std::string& name : options.files) {
+        const std::string content = read_file(name);
+        const Target& target = target_of(options, name, content);
+        if (target.print) {
+            print(target.print(bytes_of(content)) + '\n');
+            continue;
+        }
         const Input input = read_program(options, name);
         print(fuzz::to_text(input.program, input.target->language));
     }

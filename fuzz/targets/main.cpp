@@ -73,10 +73,10 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::siz
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Target& target = this_target();
-    const auto found = run_input(target, {data, size});
+    const std::span input{data, size};
+    const auto found = run_input(target, input);
     if (!found) return 0;
-    const Program program = target.has_programs() ? decode({data, size}, target.language) : Program{};
-    std::fputs(report(target, program, *found).c_str(), stderr);
+    std::fputs(report(target, input, *found).c_str(), stderr);
     std::abort();
 }
 // NOLINTEND(readability-identifier-naming)

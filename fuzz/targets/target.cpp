@@ -9,8 +9,8 @@ namespace kmemlab::fuzz {
 const std::vector<Target>& all_targets() {
     static const std::vector<Target> targets = [] {
         std::vector<Target> all;
-        for (auto family :
-             {object_targets, page_targets, mapping_targets, differential_targets, byte_targets}) {
+        for (auto family : {object_targets, page_targets, mapping_targets, differential_targets, byte_targets,
+                            settings_targets}) {
             for (Target& target : family()) all.push_back(std::move(target));
         }
         return all;
@@ -37,6 +37,11 @@ std::string report(const Target& target, const Program& program, const Finding& 
     Program begin = program;
     if (finding.operation < begin.operations.size()) begin.operations.resize(finding.operation + 1);
     return text + to_text(begin, target.language);
+}
+
+std::string report(const Target& target, std::span<const std::uint8_t> input, const Finding& finding) {
+    if (target.has_programs()) return report(target, decode(input, target.language), finding);
+    return fmt::format("{}: {}\n{}", finding.law, finding.what, target.print ? target.print(input) : "");
 }
 
 }  // namespace kmemlab::fuzz

@@ -20,8 +20,10 @@ struct Target {
     MachineMaker make{};
     std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
     std::function<void(std::span<std::uint8_t>)> repair{};  ///< makes changed bytes acceptable, if anything
-    std::string_view
-        threaded{};  ///< the registry's entry on which real threads run its programs; empty: none
+    /// The registry's entry on which real threads run its programs; empty: none.
+    std::string_view threaded{};
+    /// What people read of the bytes, if they can.
+    std::function<std::string(std::span<const std::uint8_t>)> print{};
 
     [[nodiscard]] bool has_programs() const { return language.operations != 0; }
 };
@@ -32,6 +34,7 @@ struct Target {
 [[nodiscard]] std::vector<Target> mapping_targets();
 [[nodiscard]] std::vector<Target> differential_targets();
 [[nodiscard]] std::vector<Target> byte_targets();
+[[nodiscard]] std::vector<Target> settings_targets();
 
 [[nodiscard]] const std::vector<Target>& all_targets();
 /// Throws UsageError that lists the names.
@@ -41,5 +44,8 @@ struct Target {
 [[nodiscard]] MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input);
 /// What people read of a finding: law, what was found, the program up to there.
 [[nodiscard]] std::string report(const Target& target, const Program& program, const Finding& finding);
+/// The same of an input as a fuzzer keeps it.
+[[nodiscard]] std::string report(const Target& target, std::span<const std::uint8_t> input,
+                                 const Finding& finding);
 
 }  // namespace kmemlab::fuzz

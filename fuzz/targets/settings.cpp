@@ -1,0 +1,280 @@
+/// The target of settings. An input is a text: its first line names an allocator of the registry, the others
+/// are settings of it as `--set` takes them; or the first line is `tlb`, and the others describe translation
+/// caches, or `tlb NAME` of those that are built in.
+///
+///     slub                        tlb
+///     slub.max_order=11           name=x
+///     slub.debug=FZ,settings      l1=4K 8/8 lru
+///
+/// Bytes above 127 stand for words: names of allocators in the first line, keys of that allocator before the
+/// '=', and behind it values that its tunable might take. Control characters end lines. So most inputs mean
+/// something, and each can be written as a plain text, which means the same.
+///
+/// Whatever comes of it: one line that says what is wrong, or an allocator that works.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <string>
+
+#include "allocators/contract/registry.hpp"
+#include "fuzz/targets/exercise.hpp"
+#include "fuzz/targets/target.hpp"
+
+namespace kmemlab::fuzz {
+namespace {
+
+using Bytes = std::span<const std::uint8_t>;
+using Words = std::vector<std::string>;
+
+constexpr std::string_view tlb_name = "tlb";
+/// What a machine has if nothing is said. A small one is made quickly.
+constexpr std::string_view small_arena = "4M";
+/// A larger one is not made: each 4 MiB of it cost a page of descriptors.
+constexpr std::size_t largest_arena = std::size_t{16} << 20;
+constexpr std::size_t most_lines = 40;
+
+const Words tlb_words{"name=x\n", "source=", "l1=",    "l2=",     "walk=", "l1=4K ",  "l2=4K ",
+                      "4K",       "2M",      "1G",     "pde",     "pdpte", "pml4e",   "pml5e",
+                      ",",        "8/8",     "64/4",   "1536/12", "1/1",   "32768/1", "32768/32768",
+                      "64/64",    "12/12",   " lru\n", " plru\n"};
+
+/// What a first line can be.
+const Words& first_lines() {
+    static const Words lines = [] {
+        Words all = model_names();
+        all.emplace_back(tlb_name);
+        for (const TlbGeometry& tlb : known_tlbs()) all.push_back(fmt::format("{} {}", tlb_name, tlb.name));
+        for (std::string& line : all) line += '\n';
+        return all;
+    }();
+    return lines;
+}
+
+/// The number at the begin of `text`, as written.
+std::string_view number_at(std::string_view text) {
+    return text.substr(0, text.find_first_not_of("0123456789"));
+}
+
+/// The bounds of what a tunable accepts, one beyond, and what texts of its kind consist of.
+Words words_for(const TunableValue& tunable) {
+    Words words{"0", "1", "2", "7", "100"};
+    if (const auto dots = tunable.accepted.find(".."); dots != std::string::npos) {
+        const std::string_view all = tunable.accepted;
+        const std::string_view largest = number_at(all.substr(dots + 2));
+        const std::size_t least = all.substr(0, dots).find_last_of(' ') + 1;
+        std::uint64_t beyond = 0;
+        std::from_chars(largest.data(), largest.data() + largest.size(), beyond);
+        for (const std::string& word : {std::string{all.substr(least, dots - least)}, std::string{largest},
+                                        fmt::to_string(beyond + 1), fmt::to_string(beyond / 2 + 1)}) {
+            words.push_back(word);
+        }
+    }
+    const auto add = [&](std::initializer_list<std::string_view> some) {
+        words.insert(words.end(), some.begin(), some.end());
+    };
+    if (tunable.accepted.starts_with("auto")) add({"auto"});
+    if (tunable.accepted.find("bytes") != std::string::npos)
+        add({"64K", "256K", "1M", "2M", "3M", "16M", "20M", "K", "G", "T", "18446744073709551615"});
+    if (tunable.key == "machine.start_pfn") add({"4000", "4096", "1048000", "1048576", "262144"});
+    if (tunable.key == "machine.cpus") add({"3", "4", "8", "16", "64"});
+    if (tunable.key == "zone.layout")
+        add({"single", "x86-64", "DMA:", "DMA32:", "Normal:", "highmem:", "DMA", "DMA32", "Normal", "HighMem",
+             "movable", ",", "128", "512", "1024"});
+    if (tunable.key == "zone.lowmem_reserve_ratio") add({"/", "256/256/32", "0/0/0/0/0/0", "32"});
+    if (tunable.key == "slub.debug")
+        add({"F", "Z", "P", "U", "T", "O", "-", "fzput", ",", ";", "*", ",kmalloc-*", ",aligned",
+             ",constructed"});
+    if (tunable.key == "kstack.arch") {
+        for (const ThreadLayout& layout : thread_layouts) words.emplace_back(layout.architecture);
+    }
+    return words;
+}
+
+/// Writes an input as a plain text.
+class Writer {
+  public:
+    explicit Writer(Bytes input) {
+        for (const std::uint8_t byte : input) {
+            if (byte > 127) {
+                add_word(byte - 128U);
+            } else if (byte < ' ' && byte != '\t' && byte != '\r') {
+                text_ += '\n';
+            } else {
+                text_ += static_cast<char>(byte);
+            }
+        }
+    }
+    [[nodiscard]] std::string take() { return std::move(text_); }
+
+  private:
+    void add_word(unsigned number) {
+        const Words words = words_here();
+        if (!words.empty()) text_ += words[number % words.size()];
+    }
+    [[nodiscard]] Words words_here() const {
+        const auto first_end = text_.find('\n');
+        if (first_end == std::string::npos) return first_lines();
+        if (text_.starts_with(tlb_name)) return tlb_words;
+        const Words names = model_names();
+        const std::string name = text_.substr(0, first_end);
+        if (std::find(names.begin(), names.end(), name) == names.end()) return {};
+        const std::string_view line = std::string_view{text_}.substr(text_.rfind('\n') + 1);
+        const auto equals = line.find('=');
+        Words words;
+        for (const TunableValue& tunable : tunables_of(name)) {
+            if (equals == std::string_view::npos) words.push_back(tunable.key + "=");
+            if (tunable.key == line.substr(0, equals)) return words_for(tunable);
+        }
+        return words;
+    }
+    std::string text_;
+};
+
+std::string text_of(Bytes input) {
+    return Writer{input}.take();
+}
+
+template <class... Args>
+MaybeFinding broken(fmt::format_string<Args...> format, Args&&... args) {
+    return Finding{.law = "settings", .what = fmt::format(format, std::forward<Args>(args)...)};
+}
+MaybeFinding finding_of(const MaybeViolation& violation) {
+    if (!violation) return {};
+    return Finding{.law = std::string{violation->law}, .what = violation->what};
+}
+
+/// What was said when `make` refused; nothing if it did not.
+template <class Make>
+std::optional<std::string> refusal_of(Make&& make) {
+    try {
+        make();
+        return {};
+    } catch (const UsageError& error) {
+        return error.what();
+    }
+}
+
+/// A refusal is one line that has one of `words`.
+MaybeFinding judge_refusal(const std::string& said, std::initializer_list<std::string_view> words) {
+    if (said.empty()) return broken("refused without a word");
+    if (said.find('\n') != std::string::npos) return broken("a refusal of several lines: {}", said);
+    for (const std::string_view word : words) {
+        if (said.find(word) != std::string::npos) return {};
+    }
+    return broken("the refusal does not say what is wrong: {}", said);
+}
+
+/// The first of them that its tunable does not take, which is what the refusal must be about.
+std::string_view key_refused(std::string_view name, std::span<const Setting> settings) {
+    for (const Setting& setting : settings) {
+        if (refusal_of([&] { static_cast<void>(tunables_of(name, std::span{&setting, 1})); }))
+            return setting.key;
+    }
+    return {};
+}
+
+std::vector<Setting> as_settings(const std::vector<TunableValue>& values) {
+    std::vector<Setting> settings;
+    for (const TunableValue& value : values) settings.push_back({value.key, value.value});
+    return settings;
+}
+
+const std::string& value_of(const std::vector<TunableValue>& values, std::string_view key) {
+    static const std::string none = "1";
+    const auto found =
+        std::find_if(values.begin(), values.end(), [&](const TunableValue& v) { return v.key == key; });
+    return found == values.end() ? none : found->value;
+}
+
+std::uint64_t number_of(const std::vector<TunableValue>& values, std::string_view key) {
+    std::size_t number = 0;
+    static_cast<void>(parse_bytes(value_of(values, key), number));
+    return number;
+}
+
+/// What is printed of settings is taken again, and prints the same.
+MaybeFinding judge_values(const std::string& name, const std::vector<TunableValue>& values) {
+    std::vector<TunableValue> again;
+    const auto said = refusal_of([&] {
+        const std::vector<Setting> settings = as_settings(values);
+        again = tunables_of(name, settings);
+        check_settings(settings, std::span{&name, 1});
+    });
+    if (said) return broken("a value that was taken is refused when it is given again: {}", *said);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        if (again[i].value != values[i].value)
+            return broken("{}={} reads as {}", values[i].key, values[i].value, again[i].value);
+        if (values[i].help.empty() || values[i].accepted.empty())
+            return broken("{} does not say what it is and takes", values[i].key);
+    }
+    return {};
+}
+
+MaybeFinding judge_allocator(const std::string& name, const std::vector<TunableValue>& values) {
+    if (number_of(values, "machine.arena") > largest_arena) return {};
+    std::optional<AnyAllocator> made;
+    if (const auto said = refusal_of([&] { made.emplace(make_allocator(name, as_settings(values))); }))
+        return judge_refusal(*said, {"=", ":"});
+    if (made->info().name != name) return broken("{} was asked, {} made", name, made->info().name);
+    MaybeViolation found;
+    const auto cpus = static_cast<unsigned>(number_of(values, "machine.cpus"));
+    // Caches of settings that leave no room for one of their objects are refused.
+    if (const auto said = refusal_of([&] { found = exercise(*made, cpus); }))
+        return judge_refusal(*said, {":"});
+    return finding_of(found);
+}
+
+MaybeFinding read_settings(const std::string& name, std::span<const std::string_view> lines) {
+    if (const auto said = refusal_of([&] { static_cast<void>(tunables_of(name)); }))
+        return judge_refusal(*said, {"no allocator"});
+    std::vector<Setting> settings{{"machine.arena", std::string{small_arena}}};
+    for (const std::string_view line : lines) {
+        if (line.empty()) continue;
+        if (const auto said = refusal_of([&] { settings.push_back(parse_setting(line)); }))
+            return judge_refusal(*said, {"expected"});
+    }
+    std::vector<TunableValue> values;
+    if (const auto said = refusal_of([&] { values = tunables_of(name, settings); }))
+        return judge_refusal(*said, {key_refused(name, settings)});
+    const std::span given = std::span{settings}.subspan(1);  // not every allocator has an arena
+    if (const auto said = refusal_of([&] { check_settings(given, std::span{&name, 1}); }))
+        return judge_refusal(*said, {"no such tunable; valid: "});
+    if (auto found = judge_values(name, values)) return found;
+    return judge_allocator(name, values);
+}
+
+/// `name`: of a description that is built in; empty: the text is one.
+MaybeFinding read_tlb(std::string_view name, std::string_view text) {
+    TlbGeometry geometry;
+    const auto read = [&] { geometry = name.empty() ? parse_tlb(text, "input") : known_tlb(name); };
+    if (const auto said = refusal_of(read))
+        return judge_refusal(*said, {name.empty() ? "input:" : "valid: "});
+    return finding_of(exercise(geometry));
+}
+
+MaybeFinding read(Bytes input) {
+    const std::string text = text_of(input);
+    std::vector<std::string_view> lines;
+    for (std::size_t begin = 0; begin <= text.size() && lines.size() < most_lines;) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        lines.push_back(std::string_view{text}.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    const std::string_view first = lines.front();
+    const std::span rest = std::span{lines}.subspan(1);
+    if (!first.starts_with(tlb_name)) return read_settings(std::string{first}, rest);
+    const std::string_view name = first.substr(std::min(first.size(), tlb_name.size() + 1));
+    return read_tlb(name, std::string_view{text}.substr(std::min(text.size(), first.size() + 1)));
+}
+
+}  // namespace
+
+std::vector<Target> settings_targets() {
+    return {{.name = "settings",
+             .what = "settings of the registry's allocators, and descriptions of TLBs",
+             .read = read,
+             .print = text_of}};
+}
+
+}  // namespace kmemlab::fuzz
