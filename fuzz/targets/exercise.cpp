@@ -205,7 +205,7 @@ class Caller {
     void read_texts() {
         std::vector<std::string> names;
         for (const Text& text : allocator_.snapshot()) {
-            if (text.name.empty() || !text.content.ends_with('\n'))
+            if (text.name.empty() || !(text.content.empty() || text.content.ends_with('\n')))
                 note("snapshot", "'{}' has no name or no whole line", text.name);
             if (std::find(names.begin(), names.end(), text.name) != names.end())
                 note("snapshot", "'{}' twice", text.name);
@@ -266,7 +266,7 @@ MaybeViolation exercise(SoftMmu& mmu, const Arena& arena, const Mapping& mapping
     }
     const std::uint64_t step = std::max<std::uint64_t>(1, in_leaf / 4 + 1);
     if (auto found = find_wrong(mmu, at, mapping.pages, step, frame_at)) return found;
-    const std::uint64_t gone = mapping.leaf == Order{0} ? mapping.pages / 2 : in_leaf;
+    const std::uint64_t gone = mapping.leaf == Order{0} ? flush_ceiling_pages / 2 : in_leaf;
     mmu.unmap(at, gone, cpu);
     mmu.flush(at, at + (gone << page_shift), cpu);
     const auto expected = [&](std::uint64_t i) { return i < gone ? std::nullopt : frame_at(i); };

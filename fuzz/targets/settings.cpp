@@ -10,10 +10,12 @@
 /// '=', and behind it values that its tunable might take. Control characters end lines. So most inputs mean
 /// something, and each can be written as a plain text, which means the same.
 ///
-/// Whatever comes of it: one line that says what is wrong, or an allocator that works.
+/// Each line is taken, or refused by one line that says what is wrong with it. What those that are taken make
+/// is refused by one line, or works.
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -28,6 +30,7 @@ using Bytes = std::span<const std::uint8_t>;
 using Words = std::vector<std::string>;
 
 constexpr std::string_view tlb_name = "tlb";
+constexpr std::string_view file_name = "input";
 /// What a machine has if nothing is said. A small one is made quickly.
 constexpr std::string_view small_arena = "4M";
 /// A larger one is not made: each 4 MiB of it cost a page of descriptors.
@@ -91,6 +94,27 @@ Words words_for(const TunableValue& tunable) {
     return words;
 }
 
+/// The words of an allocator's settings.
+struct Vocabulary {
+    Words keys;                           ///< each with '='
+    std::map<std::string, Words> values;  ///< by key
+};
+
+/// By the allocator's name.
+const std::map<std::string, Vocabulary>& vocabularies() {
+    static const auto all = [] {
+        std::map<std::string, Vocabulary> some;
+        for (const std::string& name : model_names()) {
+            for (const TunableValue& tunable : tunables_of(name)) {
+                some[name].keys.push_back(tunable.key + "=");
+                some[name].values[tunable.key] = words_for(tunable);
+            }
+        }
+        return some;
+    }();
+    return all;
+}
+
 /// Writes an input as a plain text.
 class Writer {
   public:
@@ -109,24 +133,21 @@ class Writer {
 
   private:
     void add_word(unsigned number) {
-        const Words words = words_here();
+        const Words& words = words_here();
         if (!words.empty()) text_ += words[number % words.size()];
     }
-    [[nodiscard]] Words words_here() const {
+    [[nodiscard]] const Words& words_here() const {
+        static const Words none;
         const auto first_end = text_.find('\n');
         if (first_end == std::string::npos) return first_lines();
         if (text_.starts_with(tlb_name)) return tlb_words;
-        const Words names = model_names();
-        const std::string name = text_.substr(0, first_end);
-        if (std::find(names.begin(), names.end(), name) == names.end()) return {};
-        const std::string_view line = std::string_view{text_}.substr(text_.rfind('\n') + 1);
-        const auto equals = line.find('=');
-        Words words;
-        for (const TunableValue& tunable : tunables_of(name)) {
-            if (equals == std::string_view::npos) words.push_back(tunable.key + "=");
-            if (tunable.key == line.substr(0, equals)) return words_for(tunable);
-        }
-        return words;
+        const auto known = vocabularies().find(text_.substr(0, first_end));
+        if (known == vocabularies().end()) return none;
+        const std::size_t begin = text_.rfind('\n') + 1;
+        const std::size_t equals = text_.find('=', begin);
+        if (equals == std::string::npos) return known->second.keys;
+        const auto values = known->second.values.find(text_.substr(begin, equals - begin));
+        return values == known->second.values.end() ? none : values->second;
     }
     std::string text_;
 };
@@ -155,22 +176,10 @@ std::optional<std::string> refusal_of(Make&& make) {
     }
 }
 
-/// A refusal is one line that has one of `words`.
-MaybeFinding judge_refusal(const std::string& said, std::initializer_list<std::string_view> words) {
-    if (said.empty()) return broken("refused without a word");
+/// A refusal is one line that has `words`.
+MaybeFinding judge_refusal(const std::string& said, std::string_view words) {
     if (said.find('\n') != std::string::npos) return broken("a refusal of several lines: {}", said);
-    for (const std::string_view word : words) {
-        if (said.find(word) != std::string::npos) return {};
-    }
-    return broken("the refusal does not say what is wrong: {}", said);
-}
-
-/// The first of them that its tunable does not take, which is what the refusal must be about.
-std::string_view key_refused(std::string_view name, std::span<const Setting> settings) {
-    for (const Setting& setting : settings) {
-        if (refusal_of([&] { static_cast<void>(tunables_of(name, std::span{&setting, 1})); }))
-            return setting.key;
-    }
+    if (said.find(words) == std::string::npos) return broken("a refusal without '{}': {}", words, said);
     return {};
 }
 
@@ -211,45 +220,91 @@ MaybeFinding judge_values(const std::string& name, const std::vector<TunableValu
     return {};
 }
 
+/// SLUB writes a line on stderr for each operation on a cache with the letter T.
+bool traces(std::string_view debug) {
+    bool in_letters = true;
+    for (const char c : debug) {
+        if (in_letters && (c == 'T' || c == 't')) return true;
+        in_letters = c == ';' || (in_letters && c != ',');
+    }
+    return false;
+}
+
 MaybeFinding judge_allocator(const std::string& name, const std::vector<TunableValue>& values) {
-    if (number_of(values, "machine.arena") > largest_arena) return {};
+    if (number_of(values, "machine.arena") > largest_arena || traces(value_of(values, "slub.debug")))
+        return {};
     std::optional<AnyAllocator> made;
     if (const auto said = refusal_of([&] { made.emplace(make_allocator(name, as_settings(values))); }))
-        return judge_refusal(*said, {"=", ":"});
+        return judge_refusal(*said, ": ");
     if (made->info().name != name) return broken("{} was asked, {} made", name, made->info().name);
     MaybeViolation found;
     const auto cpus = static_cast<unsigned>(number_of(values, "machine.cpus"));
     // Caches of settings that leave no room for one of their objects are refused.
     if (const auto said = refusal_of([&] { found = exercise(*made, cpus); }))
-        return judge_refusal(*said, {":"});
+        return judge_refusal(*said, ": ");
     return finding_of(found);
 }
 
+/// One line of settings: it is added to `settings`, or refused.
+MaybeFinding read_setting(const std::string& name, std::string_view line, std::vector<Setting>& settings) {
+    std::optional<Setting> setting;
+    if (const auto said = refusal_of([&] { setting = parse_setting(line); }))
+        return judge_refusal(*said, "expected key=value");
+    const std::span one{&*setting, 1};
+    if (const auto said = refusal_of([&] { static_cast<void>(tunables_of(name, one)); }))
+        return judge_refusal(*said, fmt::format("{}={}: expected ", setting->key, setting->value));
+    if (const auto said = refusal_of([&] { check_settings(one, std::span{&name, 1}); }))
+        return judge_refusal(*said, fmt::format("{}: no such tunable; valid: ", setting->key));
+    settings.push_back(std::move(*setting));
+    return {};
+}
+
+/// Lines that are refused are left out, so that what the others mean can be seen.
 MaybeFinding read_settings(const std::string& name, std::span<const std::string_view> lines) {
     if (const auto said = refusal_of([&] { static_cast<void>(tunables_of(name)); }))
-        return judge_refusal(*said, {"no allocator"});
+        return judge_refusal(*said, fmt::format("no allocator '{}'; there are: ", name));
     std::vector<Setting> settings{{"machine.arena", std::string{small_arena}}};
     for (const std::string_view line : lines) {
         if (line.empty()) continue;
-        if (const auto said = refusal_of([&] { settings.push_back(parse_setting(line)); }))
-            return judge_refusal(*said, {"expected"});
+        if (auto found = read_setting(name, line, settings)) return found;
     }
-    std::vector<TunableValue> values;
-    if (const auto said = refusal_of([&] { values = tunables_of(name, settings); }))
-        return judge_refusal(*said, {key_refused(name, settings)});
-    const std::span given = std::span{settings}.subspan(1);  // not every allocator has an arena
-    if (const auto said = refusal_of([&] { check_settings(given, std::span{&name, 1}); }))
-        return judge_refusal(*said, {"no such tunable; valid: "});
+    const auto values = tunables_of(name, settings);
     if (auto found = judge_values(name, values)) return found;
     return judge_allocator(name, values);
 }
 
-/// `name`: of a description that is built in; empty: the text is one.
-MaybeFinding read_tlb(std::string_view name, std::string_view text) {
+std::string joined(std::span<const std::string_view> lines) {
+    std::string text;
+    for (const std::string_view line : lines) text.append(line).append("\n");
+    return text;
+}
+
+/// The line of a description that a refusal is about: "input:3: ..." is about the third.
+std::size_t line_refused(std::string_view said) {
+    std::size_t line = 0;
+    said.remove_prefix(std::min(said.size(), file_name.size() + 1));
+    std::from_chars(said.data(), said.data() + said.size(), line);
+    return line;
+}
+
+/// Lines that are refused are left out here too.
+MaybeFinding read_tlb(std::vector<std::string_view> lines) {
+    while (!lines.empty()) {
+        TlbGeometry geometry;
+        const auto said = refusal_of([&] { geometry = parse_tlb(joined(lines), file_name); });
+        if (!said) return finding_of(exercise(geometry));
+        if (auto found = judge_refusal(*said, fmt::format("{}:", file_name))) return found;
+        const std::size_t line = line_refused(*said);
+        if (line == 0 || line > lines.size()) return broken("the refusal names no line: {}", *said);
+        lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(line) - 1);
+    }
+    return {};
+}
+
+MaybeFinding use_known_tlb(std::string_view name) {
     TlbGeometry geometry;
-    const auto read = [&] { geometry = name.empty() ? parse_tlb(text, "input") : known_tlb(name); };
-    if (const auto said = refusal_of(read))
-        return judge_refusal(*said, {name.empty() ? "input:" : "valid: "});
+    if (const auto said = refusal_of([&] { geometry = known_tlb(name); }))
+        return judge_refusal(*said, fmt::format("tlb: there is no '{}'; valid: ", name));
     return finding_of(exercise(geometry));
 }
 
@@ -262,10 +317,10 @@ MaybeFinding read(Bytes input) {
         begin = end + 1;
     }
     const std::string_view first = lines.front();
-    const std::span rest = std::span{lines}.subspan(1);
-    if (!first.starts_with(tlb_name)) return read_settings(std::string{first}, rest);
-    const std::string_view name = first.substr(std::min(first.size(), tlb_name.size() + 1));
-    return read_tlb(name, std::string_view{text}.substr(std::min(text.size(), first.size() + 1)));
+    lines.erase(lines.begin());
+    if (first == tlb_name) return read_tlb(std::move(lines));
+    if (first.starts_with("tlb ")) return use_known_tlb(first.substr(tlb_name.size() + 1));
+    return read_settings(std::string{first}, lines);
 }
 
 }  // namespace
