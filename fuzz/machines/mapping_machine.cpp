@@ -68,14 +68,30 @@ std::vector<Tunable> MappingConfig::tunables() {
             choice("mmu.tlb", "translation caches", tlb, geometries())};
 }
 
-SoftMmuConfig MappingConfig::mmu(unsigned cpus) const {
+std::unique_ptr<SoftMmu> MappingConfig::make(Arena& arena, unsigned cpus, PageSourceRef pages) const {
     const auto named = [](const auto& items, const std::string& name) {
         return std::find_if(items.begin(), items.end(), [&](const auto& i) { return i.name == name; });
     };
-    return {.cpus = cpus,
-            .levels = static_cast<unsigned>(levels),
-            .window = named(windows, window)->window,
-            .tlb = *named(geometries(), tlb)};
+    const SoftMmuConfig config{.cpus = cpus,
+                               .levels = static_cast<unsigned>(levels),
+                               .window = named(windows, window)->window,
+                               .tlb = *named(geometries(), tlb)};
+    return std::make_unique<SoftMmu>(arena, config,
+                                     tables ? std::optional<PageSourceRef>{pages} : std::nullopt);
+}
+
+std::vector<Tunable> HostMappingConfig::tunables() {
+    return {integer_tunable("mmu.mappings", "mappings of the window", mappings, 1, 1 << 15),
+            switch_tunable("mmu.kept", "the window is kept address space", kept),
+            switch_tunable("mmu.populate", "the page tables of mappings are filled at once", populate)};
+}
+
+std::unique_ptr<HostMmu> HostMappingConfig::make(Arena& arena, unsigned, PageSourceRef) const {
+    const HostMmuConfig config{.window_bytes = order_1g.bytes(),
+                               .populate = populate,
+                               .mapping_limit = mappings,
+                               .way = kept ? HostWindow::Way::kept : HostWindow::Way::hole};
+    return std::make_unique<HostMmu>(arena, config);
 }
 
 std::vector<Knob> mapping_knobs() {
@@ -86,25 +102,38 @@ std::vector<Knob> mapping_knobs() {
             {"pcp.enabled", {"0"}}};
 }
 
-MappingMachine::MappingMachine(const Setup& setup, const Layers& layers)
+std::vector<Knob> host_mapping_knobs() {
+    return {{"mmu.mappings", {"40", "200"}},
+            {"mmu.kept", {"1"}},
+            {"mmu.populate", {"0"}},
+            {"pcp.enabled", {"0"}}};
+}
+
+template <class M>
+MappingMachineOn<M>::MappingMachineOn(const Setup& setup, const Layers& layers)
     : borrowed_{setup.arena_bytes(), Pfn{setup.start_pfn()}},
       cpus_{setup.cpu_count()},
       buddy_{arena_, cpus_, layers.buddy, log_},
       pages_{buddy_},
       free_at_begin_{buddy_.free_blocks()},
       tables_from_pages_{layers.mapping.tables},
-      mmu_{std::make_unique<SoftMmu>(
-          arena_, layers.mapping.mmu(cpus_.count()),
-          tables_from_pages_ ? std::optional<PageSourceRef>{pages_} : std::nullopt)} {}
+      mmu_{layers.mapping.make(arena_, cpus_.count(), pages_)} {}
 
-void MappingMachine::judge_operation() {
-    if (const auto use = mmu_->broken_use())
-        break_law("V7", "cpu {} used a stale translation at {:#x}: frame {:#x}", use->cpu.value(),
-                  use->at.value(), use->used.value());
+template <class M>
+void MappingMachineOn<M>::judge_operation() {
+    if constexpr (std::same_as<M, SoftMmu>) {
+        if (const auto use = mmu_->broken_use())
+            break_law("V7", "cpu {} used a stale translation at {:#x}: frame {:#x}", use->cpu.value(),
+                      use->at.value(), use->used.value());
+    } else if (const MmuStats now = mmu_->stats(); now.refused_by_kernel != 0) {
+        break_law("V4", "the kernel refused a change of {} mappings, of which {} are allowed", now.mappings,
+                  now.mapping_limit);
+    }
     judge_reports();
 }
 
-bool MappingMachine::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
+template <class M>
+bool MappingMachineOn<M>::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
     constexpr std::uint64_t pages_below_table = 512;
     constexpr std::uint64_t most_levels = 5;
     const std::uint64_t tables = (pages / pages_below_table + 3) * most_levels;
@@ -123,14 +152,16 @@ bool MappingMachine::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
     return enough;
 }
 
-MaybeViolation MappingMachine::find_violation_below(std::uint64_t owned) const {
+template <class M>
+MaybeViolation MappingMachineOn<M>::find_violation_below(std::uint64_t owned) const {
     if (auto found = buddy_.find_violation()) return found;
     if (buddy_.pages_in_use() == owned + table_pages()) return {};
     return violation("G8", "{} pages are out, {} are owned and {} are tables", buddy_.pages_in_use(), owned,
                      table_pages());
 }
 
-void MappingMachine::tear_down_below(std::uint64_t stay) {
+template <class M>
+void MappingMachineOn<M>::tear_down_below(std::uint64_t stay) {
     mmu_.reset();
     buddy_.drain(CpuId{0});
     if (buddy_.pages_in_use() != stay)
@@ -139,8 +170,9 @@ void MappingMachine::tear_down_below(std::uint64_t stay) {
     judge_reports();
 }
 
-bool MappingMachine::addresses_to_be_had(const VmapSpace<OwnedCpus>& space, std::uint64_t bytes,
-                                         std::uint64_t align) const {
+template <class M>
+bool MappingMachineOn<M>::addresses_to_be_had(const VmapSpace<OwnedCpus>& space, std::uint64_t bytes,
+                                              std::uint64_t align) const {
     const AddressRange window = mmu_->window();
     const std::uint64_t needed = align <= page_size ? bytes : bytes + align - 1;
     std::set<std::pair<std::uint64_t, std::uint64_t>> busy{{window.end.value(), window.end.value()}};
@@ -152,5 +184,8 @@ bool MappingMachine::addresses_to_be_had(const VmapSpace<OwnedCpus>& space, std:
     }
     return false;
 }
+
+template class MappingMachineOn<SoftMmu>;
+template class MappingMachineOn<HostMmu>;
 
 }  // namespace kmemlab::fuzz

@@ -1,20 +1,25 @@
-/// What every machine of mappings stands on: memory, buddy, pages that can be told to fail, and a software
-/// MMU with a window so small that its addresses run out.
+/// What every machine of mappings stands on: memory, buddy, pages that can be told to fail, and an MMU: a
+/// software one with a window so small that its addresses run out, or real mappings, of which there may be
+/// few.
 ///
 ///     Arena <- Buddy <- WatchedPages (fails where it is told to) <- SoftMmu (its tables) <- vmalloc, stacks,
-///     ...
+///     ...                                                        or HostMmu
 ///
-/// Judged here is what they share: translations that are used after they are gone (V7), pages that nobody
-/// owns (G8), and that in the end all is as at the begin (B16).
+/// Judged here is what they share: translations that are used after they are gone (V7), real mappings that
+/// are refused below their limit (V4), pages that nobody owns (G8), and that in the end all is as at the
+/// begin (B16).
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "allocators/buddy/buddy.hpp"
+#include "allocators/mmu/host_mmu.hpp"
 #include "allocators/mmu/soft_mmu.hpp"
 #include "allocators/vmalloc/vmap_space.hpp"
 #include "fuzz/machines/live_memory.hpp"
@@ -25,9 +30,9 @@
 
 namespace kmemlab::fuzz {
 
-/// What programs may set of the MMU. `window` names a place and a size: "small" (2 MiB), "middle" (16 MiB),
-/// "large" (64 MiB), "giant" (4 GiB), "border" (16 MiB, of which 64 pages lie below a border of 1 GiB), "top"
-/// (64 pages, up to one page below the highest address).
+/// What programs may set of the software MMU. `window` names a place and a size: "small" (2 MiB), "middle"
+/// (16 MiB), "large" (64 MiB), "giant" (4 GiB), "border" (16 MiB, of which 64 pages lie below a border of 1
+/// GiB), "top" (64 pages, up to one page below the highest address).
 struct MappingConfig {
     std::uint64_t levels = 4;
     std::string window = "middle";
@@ -35,20 +40,33 @@ struct MappingConfig {
     bool tables = true;  ///< page tables come from the pages that can fail, else from the heap
 
     [[nodiscard]] std::vector<Tunable> tunables();
-    [[nodiscard]] SoftMmuConfig mmu(unsigned cpus) const;
+    /// `pages`: where tables come from, if they do not come from the heap.
+    [[nodiscard]] std::unique_ptr<SoftMmu> make(Arena& arena, unsigned cpus, PageSourceRef pages) const;
+};
+/// And of real mappings. The window is 1 GiB, and programs are too short to fill it.
+struct HostMappingConfig {
+    std::uint64_t mappings = 20000;  ///< of the window; far from what the kernel below allows
+    bool kept = false;               ///< a window of kept address space, else a hole
+    bool populate = true;
+    static constexpr bool tables = false;  ///< they are the kernel's below
+
+    [[nodiscard]] std::vector<Tunable> tunables();
+    [[nodiscard]] std::unique_ptr<HostMmu> make(Arena& arena, unsigned cpus, PageSourceRef pages) const;
 };
 /// Knobs of those tunables, for targets to begin theirs with.
 [[nodiscard]] std::vector<Knob> mapping_knobs();
+[[nodiscard]] std::vector<Knob> host_mapping_knobs();
 
-class MappingMachine : public Machine {
+template <class M>
+class MappingMachineOn : public Machine {
   public:
     [[nodiscard]] std::uint64_t page_requests() const override { return pages_.requests(); }
 
   protected:
     /// `configs` are those of the layers above; the settings of the set-up go to whom they belong.
     template <class... Configs>
-    MappingMachine(const Setup& setup, const Language& language, Configs&... configs)
-        : MappingMachine{setup, configure(setup, language, configs...)} {}
+    MappingMachineOn(const Setup& setup, const Language& language, Configs&... configs)
+        : MappingMachineOn{setup, configure(setup, language, configs...)} {}
 
     [[nodiscard]] CpuId cpu_of(const Operation& op) const { return CpuId{op.cpu % cpus_.count()}; }
     /// Sizes with bit 8: requests of 2 MiB alone fail.
@@ -58,6 +76,9 @@ class MappingMachine : public Machine {
     /// After each operation: no stale translation was used, and nobody is told off who did nothing wrong.
     void judge_operation();
 
+    /// Requests so far that failed because somebody wanted it so: for pages, and for mappings beyond their
+    /// limit.
+    [[nodiscard]] std::uint64_t refused() const { return pages_.refused() + mmu_->stats().refused_for_limit; }
     /// Could so many single pages be had, and tables and a list of them all, which are the kernel's own?
     [[nodiscard]] bool pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu);
     [[nodiscard]] std::uint64_t table_pages() const {
@@ -86,12 +107,12 @@ class MappingMachine : public Machine {
     oracle::WatchedPages<Buddy<OwnedCpus>> pages_;
     FreeBlocks free_at_begin_;
     bool tables_from_pages_;
-    std::unique_ptr<SoftMmu> mmu_;
+    std::unique_ptr<M> mmu_;
 
   private:
     struct Layers {
         BuddyConfig buddy;
-        MappingConfig mapping;
+        std::conditional_t<std::same_as<M, HostMmu>, HostMappingConfig, MappingConfig> mapping;
     };
     template <class... Configs>
     [[nodiscard]] static Layers configure(const Setup& setup, const Language& language, Configs&... configs) {
@@ -99,7 +120,11 @@ class MappingMachine : public Machine {
         apply_setup(setup, language, layers.buddy, layers.mapping, configs...);
         return layers;
     }
-    MappingMachine(const Setup& setup, const Layers& layers);
+    MappingMachineOn(const Setup& setup, const Layers& layers);
 };
+
+extern template class MappingMachineOn<SoftMmu>;
+extern template class MappingMachineOn<HostMmu>;
+using MappingMachine = MappingMachineOn<SoftMmu>;
 
 }  // namespace kmemlab::fuzz

@@ -62,12 +62,14 @@ enum class OpKind : std::uint8_t {
     flush_range,  ///< a flush of `count` pages from page `size` on
     touch,        ///< reads page `size` of what the slot has mapped on the CPU
     // Stacks
-    fork,     ///< a task with a stack
-    run,      ///< the slot's task uses `size` bytes of its stack
-    look,     ///< somebody takes a reference to the slot's stack
-    forget,   ///< and drops it
-    grace,    ///< a grace period ends on the CPU
-    offline,  ///< the CPU's stack slots are emptied
+    fork,      ///< a task with a stack
+    run,       ///< the slot's task uses `size` bytes of its stack
+    reach,     ///< and reads one byte at once, `size` below its top
+    populate,  ///< the stack gets all its pages
+    look,      ///< somebody takes a reference to the slot's stack
+    forget,    ///< and drops it
+    grace,     ///< a grace period ends on the CPU
+    offline,   ///< the CPU's stack slots are emptied
     // Of all
     drain,  ///< everything held for reuse goes back
     fail,   ///< the page source fails: from the `count`-th request on, `size` times
@@ -157,6 +159,8 @@ inline constexpr std::array<OpInfo, op_kind_count> op_infos{{
     {OpKind::touch, "touch", {.slot = true, .size = true}, true, {}},
     {OpKind::fork, "fork", {.slot = true}, true, OpKind::release},
     {OpKind::run, "run", {.slot = true, .size = true}, true, {}},
+    {OpKind::reach, "reach", {.slot = true, .size = true}, true, {}},
+    {OpKind::populate, "populate", {.slot = true}, true, {}},
     {OpKind::look, "look", {.slot = true}, true, OpKind::forget},
     {OpKind::forget, "forget", {.slot = true}, true, {}},
     {OpKind::grace, "grace", {}, true, {}},

@@ -1,5 +1,6 @@
 /// Targets of what maps: vmalloc with one tree or with nodes, the MMU, per-CPU areas, kmap, stacks.
 #include <algorithm>
+#include <initializer_list>
 
 #include "fuzz/machines/kmap_machine.hpp"
 #include "fuzz/machines/mmu_machine.hpp"
@@ -27,6 +28,10 @@ constexpr OpSet kmap_operations =
 constexpr OpSet stack_operations =
     op_set(OpKind::fork, OpKind::release, OpKind::run, OpKind::look, OpKind::forget, OpKind::grace,
            OpKind::offline, OpKind::area, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice);
+constexpr OpSet host_stack_operations = stack_operations | bit(OpKind::reach);
+/// Nobody else may map beside dynamic stacks.
+constexpr OpSet dynamic_stack_operations =
+    (host_stack_operations & ~bit(OpKind::area)) | bit(OpKind::populate);
 
 const std::vector<Knob>& vmalloc_knobs() {
     static const std::vector<Knob> knobs = [] {
@@ -55,6 +60,17 @@ const std::vector<Knob>& stack_knobs() {
     return knobs;
 }
 
+/// Knobs of stacks on real mappings, `more` behind them.
+std::vector<Knob> host_stack_knobs(std::initializer_list<Knob> more) {
+    std::vector<Knob> all = host_mapping_knobs();
+    all.push_back({"kstack.kasan", {"1"}});
+    all.push_back({"kstack.cache", {"0"}});
+    all.push_back({"kstack.usage", {"1"}});
+    all.push_back({"kstack.interrupt_stacks", {"0"}});
+    all.insert(all.end(), more);
+    return all;
+}
+
 template <unsigned most_nodes>
 std::unique_ptr<Machine> make_vmalloc(const Setup& setup, const Language& language) {
     return std::make_unique<VmallocMachine>(setup, language, VmallocConfig{.most_nodes = most_nodes});
@@ -68,7 +84,7 @@ std::unique_ptr<Machine> make_stacks(const Setup& setup, const Language& languag
     const bool direct = std::any_of(settings.begin(), settings.end(),
                                     [](const auto& setting) { return setting.first == "stacks"; });
     if (direct) return make<StackMachine<DirectBelow>>(setup, language);
-    return make<StackMachine<MappedBelow>>(setup, language);
+    return make<StackMachine<MappedBelow<SoftMmu>>>(setup, language);
 }
 
 }  // namespace
@@ -77,6 +93,11 @@ std::vector<Target> mapping_targets() {
     static const std::vector<Knob> of_mmu = mapping_knobs();
     static const std::vector<Knob> of_percpu = percpu_knobs();
     static const std::vector<Knob> of_kmap = kmap_knobs();
+    static const std::vector<Knob> of_host_stacks = host_stack_knobs({{"kstack.arch", {"arm64", "arm"}},
+                                                                      {"vmalloc.lazy_max_pages", {"1", "16"}},
+                                                                      {"vmalloc.lazy", {"0"}}});
+    static const std::vector<Knob> of_dynamic_stacks = host_stack_knobs(
+        {{"kstack.arch", {"arm64", "arm", "i386"}}, {"kstack.reserve", {"0", "1", "2", "7", "20"}}});
     const auto target = [](std::string_view name, std::string_view what, OpSet operations,
                            const std::vector<Knob>& knobs, MachineMaker maker) {
         return Target{
@@ -92,6 +113,10 @@ std::vector<Target> mapping_targets() {
                make<PercpuMachine>),
         target("kmap", "kmap and kmap_local", kmap_operations, of_kmap, make<KmapMachine>),
         target("stacks", "kernel stacks, mapped or direct", stack_operations, stack_knobs(), make_stacks),
+        target("stacks-host", "kernel stacks on real mappings", host_stack_operations, of_host_stacks,
+               make<StackMachine<MappedBelow<HostMmu>>>),
+        target("stacks-dynamic", "kernel stacks that grow by real faults", dynamic_stack_operations,
+               of_dynamic_stacks, make<StackMachine<DynamicBelow>>),
     };
 }
 
