@@ -9,13 +9,15 @@
 namespace kmemlab::fuzz {
 
 /// Large areas cost time: most are of 256 KiB at most.
-std::size_t VmallocMachine::bytes_of(const Operation& op) {
+template <class M>
+std::size_t VmallocMachine<M>::bytes_of(const Operation& op) {
     constexpr std::size_t large = std::size_t{256} << 10;
     const std::size_t size = size_of(op);
     return size > large && size < 64 * large && op.count % 8 != 0 ? size % large : size;
 }
 
-void VmallocMachine::perform(const Operation& op) {
+template <class M>
+void VmallocMachine<M>::perform(const Operation& op) {
     const CpuId cpu = cpu_of(op);
     Item* const item = slots_.next_full(op.slot);
     switch (op.kind) {
@@ -56,7 +58,7 @@ void VmallocMachine::perform(const Operation& op) {
             settle(true);
             break;
         case OpKind::fail:
-            fail(op);
+            Base::fail(op);
             break;
         case OpKind::walk:
             judge_text();
@@ -70,7 +72,8 @@ void VmallocMachine::perform(const Operation& op) {
 // --- Judgement ---
 
 /// V8: where a request belongs that any place fits.
-std::optional<VirtAddr> VmallocMachine::lowest_fit(std::uint64_t bytes) const {
+template <class M>
+std::optional<VirtAddr> VmallocMachine<M>::lowest_fit(std::uint64_t bytes) const {
     const AddressRange window = mmu_->window();
     const AreaTree& free = vmalloc_->space().free();
     for (const VmapArea* area = free.first(); area != nullptr; area = AreaTree::next(area)) {
@@ -81,9 +84,10 @@ std::optional<VirtAddr> VmallocMachine::lowest_fit(std::uint64_t bytes) const {
     return {};
 }
 
-void VmallocMachine::judge_null(const AreaRequest& request, std::uint64_t refused_before, CpuId cpu) {
+template <class M>
+void VmallocMachine<M>::judge_null(const AreaRequest& request, std::uint64_t refused_before, CpuId cpu) {
     if (request.bytes == 0 || request.bytes > arena_.bytes()) return;
-    if (pages_.refused() != refused_before) return;
+    if (refused() != refused_before) return;
     // The array of a large area's frames is an area too (VM-51).
     const std::uint64_t array = request.pages() * sizeof(void*) / page_size + 2;
     if (!addresses_to_be_had(vmalloc_->space(),
@@ -96,7 +100,8 @@ void VmallocMachine::judge_null(const AreaRequest& request, std::uint64_t refuse
 }
 
 /// V1 and V5: in the window, nobody else's, and nothing is mapped on either side.
-void VmallocMachine::judge_range(const Item& item, std::uint64_t guard) {
+template <class M>
+void VmallocMachine<M>::judge_range(const Item& item, std::uint64_t guard) {
     const AddressRange window = mmu_->window();
     const std::uint64_t bytes = (item.frames.size() + guard) << page_shift;
     const std::uint64_t at = item.at.value();
@@ -116,7 +121,8 @@ void VmallocMachine::judge_range(const Item& item, std::uint64_t guard) {
 }
 
 /// Fills in the frames that an area got. False: a law is broken.
-bool VmallocMachine::own_frames(const Item& item, bool zero) {
+template <class M>
+bool VmallocMachine<M>::own_frames(const Item& item, bool zero) {
     for (std::uint64_t i = 0; i < item.frames.size() && !broken(); ++i) {
         const Pfn pfn = item.frames[i];
         if (!arena_.contains(pfn)) {
@@ -134,7 +140,8 @@ bool VmallocMachine::own_frames(const Item& item, bool zero) {
     return !broken();
 }
 
-void VmallocMachine::mark(const Item& item, CpuId cpu) {
+template <class M>
+void VmallocMachine<M>::mark(const Item& item, CpuId cpu) {
     for (std::uint64_t i = 0; i < item.frames.size(); ++i) {
         if (!item.is_marked(i)) continue;
         const std::uint64_t word = mark_of_page(item, i);
@@ -143,7 +150,8 @@ void VmallocMachine::mark(const Item& item, CpuId cpu) {
     }
 }
 
-void VmallocMachine::judge_page(const Item& item, std::uint64_t page, CpuId cpu) {
+template <class M>
+void VmallocMachine<M>::judge_page(const Item& item, std::uint64_t page, CpuId cpu) {
     const VirtAddr at = item.at.plus_pages(page);
     if (mmu_->frame_of(at) != item.frames[page])
         return break_law("V5", "page {} of {:#x} is not mapped to its frame", page, item.at.value());
@@ -157,7 +165,8 @@ void VmallocMachine::judge_page(const Item& item, std::uint64_t page, CpuId cpu)
 }
 
 /// V7: no CPU finds anything where something was. That others have it now is for them to tell.
-void VmallocMachine::judge_freed(bool with_blocks) {
+template <class M>
+void VmallocMachine<M>::judge_freed(bool with_blocks) {
     for (const Item& item : freed_) {
         if (item.in_block() && !with_blocks) continue;
         for (const std::uint64_t page : {std::uint64_t{0}, item.frames.size() / 2, item.frames.size() - 1}) {
@@ -174,7 +183,8 @@ void VmallocMachine::judge_freed(bool with_blocks) {
 }
 
 /// After a purge, or a drain.
-void VmallocMachine::settle(bool drained) {
+template <class M>
+void VmallocMachine<M>::settle(bool drained) {
     const auto& space = vmalloc_->space();
     if (space.lazy_pages() != 0) break_law("V15", "{} pages are lazy after a purge", space.lazy_pages());
     std::set<std::uint64_t> live;  // blocks, by their numbers
@@ -192,7 +202,8 @@ void VmallocMachine::settle(bool drained) {
 }
 
 /// vmallocinfo has a line for each area that callers have; mappings of blocks share one.
-void VmallocMachine::judge_text() {
+template <class M>
+void VmallocMachine<M>::judge_text() {
     const std::string text = vmalloc_->vmallocinfo();
     const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
     const auto areas = static_cast<std::size_t>(
@@ -203,9 +214,10 @@ void VmallocMachine::judge_text() {
 
 // --- Taking ---
 
-void VmallocMachine::take_area(const AreaRequest& request, const Operation& op) {
+template <class M>
+void VmallocMachine<M>::take_area(const AreaRequest& request, const Operation& op) {
     const CpuId cpu = cpu_of(op);
-    const std::uint64_t refused = pages_.refused();
+    const std::uint64_t refused_before = refused();
     const std::uint64_t held = vmalloc_->nr_vmalloc_pages();
     const std::uint64_t purges = vmalloc_->space().purges();
     const bool judged = !request.huge && request.align == page_size && vmalloc_->space().nodes() == 1 &&
@@ -216,7 +228,7 @@ void VmallocMachine::take_area(const AreaRequest& request, const Operation& op) 
         if (vmalloc_->nr_vmalloc_pages() != held)
             break_law("G9", "{} pages are held after a failure, {} before", vmalloc_->nr_vmalloc_pages(),
                       held);
-        return judge_null(request, refused, cpu);
+        return judge_null(request, refused_before, cpu);
     }
     if (request.bytes == 0) return break_law("V11", "{:#x} for 0 bytes", at->value());
     const std::size_t usable = vmalloc_->usable_size(*at, cpu);
@@ -240,7 +252,8 @@ void VmallocMachine::take_area(const AreaRequest& request, const Operation& op) 
 }
 
 /// Frames of the pool, the same again if there are not so many; each tells which it is.
-std::vector<Pfn> VmallocMachine::frames_to_map(const Operation& op) {
+template <class M>
+std::vector<Pfn> VmallocMachine<M>::frames_to_map(const Operation& op) {
     if (!pool_) {
         pool_ = buddy_.take(pool_order, GFP_KERNEL, cpu_of(op));
         if (!pool_) return {};
@@ -258,9 +271,10 @@ std::vector<Pfn> VmallocMachine::frames_to_map(const Operation& op) {
     return frames;
 }
 
-void VmallocMachine::take_mapping(Kind kind, const Operation& op) {
+template <class M>
+void VmallocMachine<M>::take_mapping(Kind kind, const Operation& op) {
     const CpuId cpu = cpu_of(op);
-    const std::uint64_t refused = pages_.refused();
+    const std::uint64_t refused_before = refused();
     Item item{.kind = kind, .at = {}, .frames = frames_to_map(op)};
     const auto at =
         kind == Kind::vmap ? vmalloc_->vmap(item.frames, cpu) : vmalloc_->vm_map_ram(item.frames, cpu);
@@ -269,7 +283,7 @@ void VmallocMachine::take_mapping(Kind kind, const Operation& op) {
         if (pages == 0) return;
         const std::size_t block = vmalloc_->blocks().block_pages() << page_shift;
         const bool in_block = item.in_block();
-        if (pages_.refused() == refused &&
+        if (refused() == refused_before &&
             addresses_to_be_had(vmalloc_->space(), in_block ? block : (pages + 1) << page_shift,
                                 in_block ? block : page_size) &&
             pages_to_be_had(0, GFP_KERNEL, cpu))
@@ -286,7 +300,8 @@ void VmallocMachine::take_mapping(Kind kind, const Operation& op) {
     keep(std::move(item), op);
 }
 
-void VmallocMachine::keep(Item item, const Operation& op) {
+template <class M>
+void VmallocMachine<M>::keep(Item item, const Operation& op) {
     if (broken() || item.empty()) return;
     if (Item* const place = slots_.next_empty(op.slot)) {
         *place = std::move(item);
@@ -297,11 +312,13 @@ void VmallocMachine::keep(Item item, const Operation& op) {
 
 // --- Using and giving ---
 
-void VmallocMachine::touch(const Item& item, const Operation& op) {
+template <class M>
+void VmallocMachine<M>::touch(const Item& item, const Operation& op) {
     judge_page(item, op.size % item.frames.size(), cpu_of(op));
 }
 
-void VmallocMachine::release(Item& item, CpuId cpu) {
+template <class M>
+void VmallocMachine<M>::release(Item& item, CpuId cpu) {
     for (std::uint64_t i = 0; i < item.frames.size() && !broken(); ++i) {
         if (item.is_marked(i)) judge_page(item, i, cpu);
     }
@@ -328,7 +345,8 @@ void VmallocMachine::release(Item& item, CpuId cpu) {
 
 // --- Misuse ---
 
-void VmallocMachine::misuse(const Operation& op) {
+template <class M>
+void VmallocMachine<M>::misuse(const Operation& op) {
     const CpuId cpu = cpu_of(op);
     const std::size_t first = reports_.size();
     Item* const item = slots_.next_full(op.slot);
@@ -366,12 +384,14 @@ void VmallocMachine::misuse(const Operation& op) {
 
 // --- Walks ---
 
-MaybeViolation VmallocMachine::find_violation() {
+template <class M>
+MaybeViolation VmallocMachine<M>::find_violation() {
     if (auto found = vmalloc_->find_violation()) return found;
-    return find_violation_below(vmalloc_->nr_vmalloc_pages() + pool_pages());
+    return Base::find_violation_below(vmalloc_->nr_vmalloc_pages() + pool_pages());
 }
 
-void VmallocMachine::tear_down() {
+template <class M>
+void VmallocMachine<M>::tear_down() {
     const CpuId cpu{0};
     pages_.fail_never();
     for (Item& item : slots_.all()) {
@@ -390,10 +410,11 @@ void VmallocMachine::tear_down() {
         break_law("V5", "{} pages are mapped when nothing lives", mmu_->stats().mapped_pages);
     vmalloc_.reset();
     if (pool_) buddy_.give(*pool_, pool_order, cpu);
-    tear_down_below();
+    Base::tear_down_below();
 }
 
-std::string VmallocMachine::describe() const {
+template <class M>
+std::string VmallocMachine<M>::describe() const {
     static constexpr std::array<std::string_view, 3> kinds{"area", "vmap", "ram"};
     std::string text;
     for (std::size_t i = 0; i < slot_count; ++i) {
@@ -405,5 +426,8 @@ std::string VmallocMachine::describe() const {
     }
     return text;
 }
+
+template class VmallocMachine<SoftMmu>;
+template class VmallocMachine<HostMmu>;
 
 }  // namespace kmemlab::fuzz

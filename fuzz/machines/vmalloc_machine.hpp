@@ -1,4 +1,5 @@
-/// vmalloc over buddy and a software MMU: areas, huge areas, mappings of frames, purges.
+/// vmalloc over buddy and an MMU, a software one or real mappings: areas, huge areas, mappings of frames,
+/// purges.
 ///
 /// The model knows each area's range with its guard, its frames, and a word in some of its pages. A take is
 /// judged by range (V1), place (V8), alignment (G2), translations (V5), owners of frames (V6) and zeroes
@@ -16,10 +17,13 @@
 
 namespace kmemlab::fuzz {
 
-class VmallocMachine final : public MappingMachine {
+template <class M>
+class VmallocMachine final : public MappingMachineOn<M> {
+    using Base = MappingMachineOn<M>;
+
   public:
     VmallocMachine(const Setup& setup, const Language& language, VmallocConfig config)
-        : MappingMachine{setup, language, config},
+        : Base{setup, language, config},
           vmalloc_{std::make_unique<Vm>(pages_, *mmu_, cpus_, config, log_)},
           owned_(arena_.frames()) {}
 
@@ -29,7 +33,7 @@ class VmallocMachine final : public MappingMachine {
     [[nodiscard]] std::string describe() const override;
 
   private:
-    using Vm = Vmalloc<OwnedCpus, SoftMmu>;
+    using Vm = Vmalloc<OwnedCpus, M>;
     enum class Kind : std::uint8_t { area, vmap, ram };
     struct Item {
         Kind kind = Kind::area;
@@ -75,6 +79,23 @@ class VmallocMachine final : public MappingMachine {
     }
     [[nodiscard]] std::vector<Pfn> frames_to_map(const Operation& op);
     [[nodiscard]] std::uint64_t pool_pages() const { return pool_ ? pool_order.pages() : 0; }
+
+    using Base::addresses_to_be_had;
+    using Base::arena_;
+    using Base::break_law;
+    using Base::broken;
+    using Base::buddy_;
+    using Base::cpu_of;
+    using Base::cpus_;
+    using Base::judge_operation;
+    using Base::judge_report;
+    using Base::log_;
+    using Base::mark_of;
+    using Base::mmu_;
+    using Base::pages_;
+    using Base::pages_to_be_had;
+    using Base::refused;
+    using Base::reports_;
 
     static constexpr Order pool_order{6};
 

@@ -33,15 +33,12 @@ constexpr OpSet host_stack_operations = stack_operations | bit(OpKind::reach);
 constexpr OpSet dynamic_stack_operations =
     (host_stack_operations & ~bit(OpKind::area)) | bit(OpKind::populate);
 
-const std::vector<Knob>& vmalloc_knobs() {
-    static const std::vector<Knob> knobs = [] {
-        std::vector<Knob> all = mapping_knobs();
-        all.push_back({"vmalloc.lazy_max_pages", {"1", "8", "64", "512"}});
-        all.push_back({"vmalloc.lazy", {"0"}});
-        all.push_back({"vmalloc.huge", {"0"}});
-        return all;
-    }();
-    return knobs;
+/// Behind those of an MMU.
+std::vector<Knob> vmalloc_knobs(std::vector<Knob> all) {
+    all.push_back({"vmalloc.lazy_max_pages", {"1", "8", "64", "512"}});
+    all.push_back({"vmalloc.lazy", {"0"}});
+    all.push_back({"vmalloc.huge", {"0"}});
+    return all;
 }
 
 const std::vector<Knob>& stack_knobs() {
@@ -71,9 +68,9 @@ std::vector<Knob> host_stack_knobs(std::initializer_list<Knob> more) {
     return all;
 }
 
-template <unsigned most_nodes>
+template <class M, unsigned most_nodes>
 std::unique_ptr<Machine> make_vmalloc(const Setup& setup, const Language& language) {
-    return std::make_unique<VmallocMachine>(setup, language, VmallocConfig{.most_nodes = most_nodes});
+    return std::make_unique<VmallocMachine<M>>(setup, language, VmallocConfig{.most_nodes = most_nodes});
 }
 template <class M>
 std::unique_ptr<Machine> make(const Setup& setup, const Language& language) {
@@ -91,6 +88,8 @@ std::unique_ptr<Machine> make_stacks(const Setup& setup, const Language& languag
 
 std::vector<Target> mapping_targets() {
     static const std::vector<Knob> of_mmu = mapping_knobs();
+    static const std::vector<Knob> of_vmalloc = vmalloc_knobs(mapping_knobs());
+    static const std::vector<Knob> of_host_vmalloc = vmalloc_knobs(host_mapping_knobs());
     static const std::vector<Knob> of_percpu = percpu_knobs();
     static const std::vector<Knob> of_kmap = kmap_knobs();
     static const std::vector<Knob> of_host_stacks = host_stack_knobs({{"kstack.arch", {"arm64", "arm"}},
@@ -104,10 +103,12 @@ std::vector<Target> mapping_targets() {
             .name = name, .what = what, .language = {name, operations, knobs}, .make = std::move(maker)};
     };
     return {
-        target("vmalloc", "vmalloc with one tree of areas", vmalloc_operations, vmalloc_knobs(),
-               make_vmalloc<1>),
-        target("vmalloc-nodes", "vmalloc with a node for each CPU", vmalloc_operations, vmalloc_knobs(),
-               make_vmalloc<most_vmap_nodes>),
+        target("vmalloc", "vmalloc with one tree of areas", vmalloc_operations, of_vmalloc,
+               make_vmalloc<SoftMmu, 1>),
+        target("vmalloc-nodes", "vmalloc with a node for each CPU", vmalloc_operations, of_vmalloc,
+               make_vmalloc<SoftMmu, most_vmap_nodes>),
+        target("vmalloc-host", "vmalloc on real mappings", vmalloc_operations, of_host_vmalloc,
+               make_vmalloc<HostMmu, 1>),
         target("mmu", "the software MMU alone", mmu_operations, of_mmu, make<MmuMachine>),
         target("percpu", "congruent areas for per-CPU memory", percpu_operations, of_percpu,
                make<PercpuMachine>),
