@@ -54,23 +54,31 @@ const Words& first_lines() {
     return lines;
 }
 
-/// The number at the begin of `text`, as written.
-std::string_view number_at(std::string_view text) {
-    return text.substr(0, text.find_first_not_of("0123456789"));
+struct Bounds {
+    std::uint64_t least = 0;
+    std::uint64_t largest = 0;
+};
+
+/// Those in a text like "1..256" or "auto or 0..1000"; nothing if there are none.
+std::optional<Bounds> bounds_in(std::string_view accepted) {
+    const auto dots = accepted.find("..");
+    if (dots == std::string_view::npos) return {};
+    const std::size_t begin = accepted.substr(0, dots).find_last_of(' ') + 1;
+    Bounds bounds;
+    const char* const end = accepted.data() + accepted.size();
+    const auto least = std::from_chars(accepted.data() + begin, end, bounds.least);
+    const auto largest = std::from_chars(accepted.data() + dots + 2, end, bounds.largest);
+    if (least.ec != std::errc{} || largest.ec != std::errc{}) return {};
+    return bounds;
 }
 
 /// The bounds of what a tunable accepts, one beyond, and what texts of its kind consist of.
 Words words_for(const TunableValue& tunable) {
     Words words{"0", "1", "2", "7", "100"};
-    if (const auto dots = tunable.accepted.find(".."); dots != std::string::npos) {
-        const std::string_view all = tunable.accepted;
-        const std::string_view largest = number_at(all.substr(dots + 2));
-        const std::size_t least = all.substr(0, dots).find_last_of(' ') + 1;
-        std::uint64_t beyond = 0;
-        std::from_chars(largest.data(), largest.data() + largest.size(), beyond);
-        for (const std::string& word : {std::string{all.substr(least, dots - least)}, std::string{largest},
-                                        fmt::to_string(beyond + 1), fmt::to_string(beyond / 2 + 1)}) {
-            words.push_back(word);
+    if (const auto bounds = bounds_in(tunable.accepted)) {
+        for (const std::uint64_t number :
+             {bounds->least, bounds->largest, bounds->largest + 1, bounds->largest / 2 + 1}) {
+            words.push_back(fmt::to_string(number));
         }
     }
     const auto add = [&](std::initializer_list<std::string_view> some) {
@@ -185,6 +193,7 @@ MaybeFinding judge_refusal(const std::string& said, std::string_view words) {
 
 std::vector<Setting> as_settings(const std::vector<TunableValue>& values) {
     std::vector<Setting> settings;
+    settings.reserve(values.size());
     for (const TunableValue& value : values) settings.push_back({value.key, value.value});
     return settings;
 }
@@ -216,6 +225,12 @@ MaybeFinding judge_values(const std::string& name, const std::vector<TunableValu
             return broken("{}={} reads as {}", values[i].key, values[i].value, again[i].value);
         if (values[i].help.empty() || values[i].accepted.empty())
             return broken("{} does not say what it is and takes", values[i].key);
+        const auto bounds = bounds_in(values[i].accepted);
+        std::uint64_t number = 0;
+        if (bounds && parse_bytes(values[i].value, number) &&
+            (number < bounds->least || number > bounds->largest)) {
+            return broken("{}={} is taken, but said to be {}", values[i].key, number, values[i].accepted);
+        }
     }
     return {};
 }
