@@ -12,7 +12,7 @@ POLL_SECONDS = 0.05
 GRACE_SECONDS = 15  # between the signal to end and the one that kills
 FOUND = ("crash-", "timeout-", "oom-", "leak-")  # beginnings of the names that libFuzzer gives to such inputs
 # What fuzz/targets/main.cpp prints: law, what was seen (maybe over several lines), the program.
-REPORT = re.compile(r"^([A-Z]\d+|misuse|crash|trace): ([^\n]*)(?:\n(?!target )[^\n]*)*\ntarget ", re.M)
+REPORT = re.compile(r"^([A-Z]\d+|misuse|crash|trace|settings): ([^\n]*)(?:\n(?!target )[^\n]*)*\ntarget ", re.M)
 # What ended the process where no law was named, the most telling first.
 SIGNS = (
     (re.compile(r"ALARM: working on the last Unit"), "C4"),

@@ -2,6 +2,8 @@
 /// operation. Beside the numbered laws there are
 ///
 ///     misuse    a report about a caller who did nothing wrong
+///     trace     a reader of traces does not keep what it promises
+///     settings  the same of settings, and of what an allocator that is made by its name tells of itself
 ///     crash     the process ended: a sanitizer's report, a signal, a failed check
 #pragma once
 

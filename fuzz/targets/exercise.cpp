@@ -100,7 +100,7 @@ class Caller {
         if (!ranges_.insert(p, usable)) note("G1", "{}+{} overlaps what lives", p, usable);
     }
     void judge_path(CpuId cpu) {
-        if (to_string(allocator_.last_path(cpu)).empty()) note("path", "a path without a name");
+        if (to_string(allocator_.last_path(cpu)).empty()) note("settings", "a path without a name");
     }
     void keep(void* p, std::size_t usable) {
         if (found_) return;
@@ -188,10 +188,10 @@ class Caller {
         const auto refused = [&](auto&& call) {
             try {
                 call();
-                note("lacking", "{} does what it is said to lack", allocator_.info().name);
+                note("settings", "{} does what it is said to lack", allocator_.info().name);
             } catch (const UsageError& error) {
                 if (std::string_view{error.what()}.find(allocator_.info().name) == std::string_view::npos)
-                    note("lacking", "the refusal names no allocator: {}", error.what());
+                    note("settings", "the refusal names no allocator: {}", error.what());
             }
         };
         if (!allocator_.capabilities().object_caches)
@@ -206,9 +206,9 @@ class Caller {
         std::vector<std::string> names;
         for (const Text& text : allocator_.snapshot()) {
             if (text.name.empty() || !(text.content.empty() || text.content.ends_with('\n')))
-                note("snapshot", "'{}' has no name or no whole line", text.name);
+                note("settings", "'{}' has no name or no whole line", text.name);
             if (std::find(names.begin(), names.end(), text.name) != names.end())
-                note("snapshot", "'{}' twice", text.name);
+                note("settings", "'{}' twice", text.name);
             names.push_back(text.name);
         }
     }

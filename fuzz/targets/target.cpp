@@ -41,7 +41,8 @@ std::string report(const Target& target, const Program& program, const Finding& 
 
 std::string report(const Target& target, std::span<const std::uint8_t> input, const Finding& finding) {
     if (target.has_programs()) return report(target, decode(input, target.language), finding);
-    return fmt::format("{}: {}\n{}", finding.law, finding.what, target.print ? target.print(input) : "");
+    return fmt::format("{}: {}\ntarget {}\n{}", finding.law, finding.what, target.name,
+                       target.print ? target.print(input) : "");
 }
 
 }  // namespace kmemlab::fuzz

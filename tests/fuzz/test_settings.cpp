@@ -60,6 +60,6 @@ TEST_CASE("settings are refused by a line or make an allocator that works") {
 
 TEST_CASE("a finding is reported with the settings that lead to it") {
     const Finding finding{.law = "G1", .what = "overlap"};
-    CHECK(report(find_target("settings"), bytes("\x83"), finding) == "G1: overlap\nslob\n");
-    CHECK(report(find_target("trace_text"), bytes("x"), finding) == "G1: overlap\n");
+    CHECK(report(find_target("settings"), bytes("\x83"), finding) == "G1: overlap\ntarget settings\nslob\n");
+    CHECK(report(find_target("trace_text"), bytes("x"), finding) == "G1: overlap\ntarget trace_text\n");
 }
