@@ -12,6 +12,7 @@
 #include "bench/trace/packed.hpp"
 #include "bench/trace/text_reader.hpp"
 #include "fuzz/targets/target.hpp"
+#include "fuzz/targets/trace_lines.hpp"
 
 namespace kmemlab::fuzz {
 namespace {
@@ -88,7 +89,10 @@ void repair_packed(std::span<std::uint8_t> bytes) {
 }  // namespace
 
 std::vector<Target> byte_targets() {
-    return {{.name = "trace_text", .what = "the text of a recording", .read = read_trace_text},
+    return {{.name = "trace_text",
+             .what = "the text of a recording",
+             .read = read_trace_text,
+             .mutate = mutate_trace},
             {.name = "trace_packed",
              .what = "a packed trace",
              .read = read_trace_packed,

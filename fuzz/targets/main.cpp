@@ -44,6 +44,12 @@ extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, st
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t most,
                                                unsigned seed) {
     const Target& target = this_target();
+    if (target.mutate && seed % 4 != 0) {
+        Random random{seed};
+        const std::string text = target.mutate({reinterpret_cast<const char*>(data), size}, random);
+        std::copy_n(text.begin(), std::min(text.size(), most), data);
+        return std::min(text.size(), most);
+    }
     if (!target.has_programs()) {
         size = LLVMFuzzerMutate(data, size, most);
         if (target.repair) target.repair({data, size});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fuzz/machines/machine.hpp"
+#include "fuzz/program/mutator.hpp"
 
 namespace kmemlab::fuzz {
 
@@ -20,6 +21,7 @@ struct Target {
     MachineMaker make{};
     std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
     std::function<void(std::span<std::uint8_t>)> repair{};  ///< makes changed bytes acceptable, if anything
+    std::function<std::string(std::string, Random&)> mutate{};  ///< of texts, what bytes alone need long for
     /// The registry's entry on which real threads run its programs; empty: none.
     std::string_view threaded{};
     /// What people read of the bytes, if they can.
