@@ -99,6 +99,11 @@ class Node:
     def text(self):
         return self.value if isinstance(self.value, str) else self.fail("a text")
 
+    def text_or(self, key, default):
+        """The text of a member that may be missing."""
+        member = self.at(key)
+        return default if member.value is None else member.text()
+
     def number(self):
         good = isinstance(self.value, (int, float)) and not isinstance(self.value, bool)
         return self.value if good else self.fail("a number")
@@ -271,10 +276,10 @@ def add_benchmarks(rows, source, node, shared):
         if row.value.get("error_occurred"):
             raise InputError(f"{row.file}: expected figures for {name}, found an error: "
                              f"{row.value.get('error_message', '')}")
-        unit = row.value.get("time_unit", "ns")
+        unit = row.text_or("time_unit", "ns")
         if unit not in NANOSECONDS:
             row.at("time_unit").fail("one of " + ", ".join(NANOSECONDS))
-        work, size, allocator = split_name(row.value.get("run_name") or name)
+        work, size, allocator = split_name(row.text_or("run_name", name))
         seen[name] = seen.get(name, 0) + 1
         rows[source.kind].append({"work": work, "size": size, "allocator": allocator,
                                   "label": f"{allocator} ({source.label})" if shared else allocator,
