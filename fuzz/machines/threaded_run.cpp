@@ -41,7 +41,7 @@ class ThreadedRun {
     struct Item {
         std::vector<Object> objects;
         std::uint8_t cache = no_cache;
-        Order order;  ///< of blocks of pages
+        Order order{};  ///< of blocks of pages
         bool blocks = false;
     };
     struct Slot {
