@@ -73,8 +73,7 @@ void apply_config(const SlabConfig& config, unsigned cpus, SlabGeometry& geometr
     if (entries > most_entries) {
         throw UsageError::of(
             "slab.limit and slab.shared: {} objects for each of {} CPUs and {} batches of {} are above {} "
-            "for "
-            "a cache",
+            "for a cache",
             geometry.limit, cpus, geometry.shared, geometry.batchcount, most_entries);
     }
 }

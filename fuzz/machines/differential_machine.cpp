@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "allocators/contract/registry.hpp"
+#include "fuzz/machines/settings.hpp"
 
 namespace kmemlab::fuzz {
 namespace {
@@ -16,11 +17,7 @@ constexpr bool open = true;
 
 DifferentialMachine::DifferentialMachine(const Setup& setup, const Language& language)
     : arena_bytes_{setup.arena_bytes()}, cpus_{setup.cpu_count()} {
-    std::vector<Setting> settings{{"machine.arena", std::to_string(arena_bytes_)},
-                                  {"machine.start_pfn", std::to_string(setup.start_pfn())},
-                                  {"machine.cpus", std::to_string(cpus_)},
-                                  {"zone.layout", "single"}};
-    for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+    const auto settings = registry_settings(setup, language, "single");
     for_each_model([&]<class M>() {
         // What is not deterministic is not ours; a stack is one size.
         if constexpr (M::info.capabilities.deterministic && !M::info.capabilities.stacks) {

@@ -11,6 +11,7 @@
 
 #include "allocators/contract/registry.hpp"
 #include "fuzz/machines/live_memory.hpp"
+#include "fuzz/machines/settings.hpp"
 
 namespace kmemlab::fuzz {
 namespace {
@@ -267,12 +268,7 @@ class ThreadedRun {
 }  // namespace
 
 MaybeFinding run_threaded(std::string_view model, const Program& program, const Language& language) {
-    const Setup& setup = program.setup;
-    std::vector<Setting> settings{{"machine.arena", std::to_string(setup.arena_bytes())},
-                                  {"machine.start_pfn", std::to_string(setup.start_pfn())},
-                                  {"machine.cpus", std::to_string(setup.cpu_count())},
-                                  {"zone.layout", std::string{setup.zone_layout()}}};
-    for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+    const auto settings = registry_settings(program.setup, language, program.setup.zone_layout());
     std::optional<AnyAllocator> allocator;
     try {
         allocator.emplace(make_allocator(model, settings));
