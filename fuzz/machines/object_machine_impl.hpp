@@ -260,6 +260,7 @@ void ObjectMachine<Objects>::allocate_from_cache(const Operation& op, std::size_
     // A bulk that fails has given back what it got, so nobody can say afterwards that memory was there.
     if (n == 0 && count == 1) judge_null(op, refused, description.size + description.align, gfp);
     Item item{.objects = {}, .cache = static_cast<std::uint8_t>(r - registers_.data())};
+    item.objects.reserve(n);
     for (std::size_t i = 0; i < n && !broken(); ++i) {
         if (got[i] == nullptr) return break_law("U9", "null among {} objects", n);
         if (!adopt(item, got[i], description.size, description.align, gfp)) return;
@@ -313,6 +314,7 @@ bool ObjectMachine<Objects>::prepare_release(const Object& object, const Item& i
 template <class Objects>
 void ObjectMachine<Objects>::free_all(Item& item, CpuId cpu, bool bulk) {
     std::vector<void*> all;
+    all.reserve(item.objects.size());
     for (const Object& object : item.objects) {
         if (!prepare_release(object, item)) return;
         all.push_back(object.p);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <iterator>
 #include <map>
+#include <memory_resource>
 
 namespace kmemlab::oracle {
 
@@ -76,7 +77,8 @@ class Ranges {
     }
 
   private:
-    std::map<std::uintptr_t, std::uintptr_t> ends_;  ///< by their begins
+    std::pmr::unsynchronized_pool_resource memory_;
+    std::pmr::map<std::uintptr_t, std::uintptr_t> ends_{&memory_};  ///< by their begins
 };
 
 }  // namespace kmemlab::oracle

@@ -31,9 +31,11 @@ class WatchedPages {
         const std::optional<Pfn> pfn = source_.take(order, gfp.without(__GFP_ZERO), cpu);
         if (!pfn) return {};
         unpoison(touched(*pfn, order), order.bytes());
-        // Not zero by chance, and the same in every run.
-        std::memset(arena().address(*pfn), gfp.has(__GFP_ZERO) ? 0 : dirt,
-                    gfp.has(__GFP_ZERO) ? order.bytes() : std::min(order.bytes(), most_dirt));
+        std::byte* const memory = arena().address(*pfn);
+        if (gfp.has(__GFP_ZERO))
+            std::memset(memory, 0, order.bytes());
+        else
+            make_dirty(memory, order);
         return pfn;
     }
     void give(Pfn pfn, Order order, CpuId cpu) {
@@ -54,8 +56,17 @@ class WatchedPages {
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
 
   private:
-    static constexpr int dirt = 0x5a;
-    static constexpr std::size_t most_dirt = std::size_t{32} << 10;
+    /// Not zero by chance, and the same in every run: the first page, and the begins and ends of the next.
+    static void make_dirty(std::byte* memory, Order order) {
+        constexpr int dirt = 0x5a;
+        constexpr std::size_t edge = 64;
+        constexpr std::size_t most_pages = 16;
+        std::memset(memory, dirt, page_size);
+        for (std::size_t i = 1; i < std::min(order.pages(), most_pages); ++i) {
+            std::memset(memory + i * page_size, dirt, edge);
+            std::memset(memory + (i + 1) * page_size - edge, dirt, edge);
+        }
+    }
 
     std::byte* touched(Pfn pfn, Order order) {
         std::byte* const at = arena().address(pfn);

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <span>
 #include <vector>
 
 #include "allocators/slub/slub.hpp"
@@ -29,10 +29,13 @@ class Slub<Cpus>::Audit {
 
     [[nodiscard]] MaybeViolation run() {
         check_list_of_caches();
+        std::ranges::sort(caches_);
         slub_.frames_used_.for_each_block(slub_.pages_, [&](FrameIndex head, PageState state) {
             note_block(head, state);
             return !found_;
         });
+        // The slabs of each cache are next to each other, by their frames.
+        std::ranges::stable_sort(slabs_, {}, &SlabNote::cache);
         for (const auto& cache : slub_.caches_) {
             if (found_) break;
             check_cache(*cache);
@@ -44,11 +47,12 @@ class Slub<Cpus>::Audit {
   private:
     enum class Place : std::uint8_t { none, cpu_slab, cpu_partial, node_partial, full };
     struct SlabNote {
+        const Cache* cache = nullptr;
         FrameIndex head = no_frame;
         Place place = Place::none;
         unsigned cpu = 0;
     };
-    using Slabs = std::map<FrameIndex, SlabNote>;
+    using Slabs = std::span<SlabNote>;  ///< of one cache, by their frames
 
     template <class... Args>
     void broken(std::string_view law, fmt::format_string<Args...> format, Args&&... args) {
@@ -61,7 +65,7 @@ class Slub<Cpus>::Audit {
             if (cache->references == 0 || (cache->references > 1 && !cache->mergeable)) {
                 broken("U12", "cache {} serves {} descriptions", cache->name, cache->references);
             }
-            slabs_[cache.get()];
+            caches_.push_back(cache.get());
         }
     }
 
@@ -77,9 +81,10 @@ class Slub<Cpus>::Audit {
             }
         }
         if (state.kind == PageKind::large) return;
-        const auto owner = slabs_.find(static_cast<const Cache*>(slub_.pages_[head].owner));
-        if (owner == slabs_.end()) return broken("U12", "the slab at frame {} is of no cache", head);
-        owner->second[head] = SlabNote{head};
+        const auto* const cache = static_cast<const Cache*>(slub_.pages_[head].owner);
+        if (!std::ranges::binary_search(caches_, cache))
+            return broken("U12", "the slab at frame {} is of no cache", head);
+        slabs_.push_back({.cache = cache, .head = head});
     }
 
     /// G8.
@@ -89,7 +94,8 @@ class Slub<Cpus>::Audit {
     }
 
     void check_cache(const Cache& cache) {
-        Slabs& slabs = slabs_[&cache];
+        const Slabs slabs{std::ranges::lower_bound(slabs_, &cache, {}, &SlabNote::cache),
+                          std::ranges::upper_bound(slabs_, &cache, {}, &SlabNote::cache)};
         place_cpu_slabs(cache, slabs);
         place_node_slabs(cache, slabs);
         check_counts(cache, slabs);
@@ -98,20 +104,20 @@ class Slub<Cpus>::Audit {
     }
 
     /// Notes where a slab is; U2: nowhere else.
-    void place(const Cache& cache, Slabs& slabs, FrameIndex slab, Place where, unsigned cpu) {
-        const auto found = slabs.find(slab);
-        if (found == slabs.end()) {
+    void place(const Cache& cache, Slabs slabs, FrameIndex slab, Place where, unsigned cpu) {
+        const auto found = std::ranges::lower_bound(slabs, slab, {}, &SlabNote::head);
+        if (found == slabs.end() || found->head != slab) {
             return broken("U2", "{}: frame {} is listed but is no slab of it", cache.name, slab);
         }
-        if (found->second.place != Place::none) {
+        if (found->place != Place::none) {
             return broken("U2", "{}: the slab at frame {} is in two places", cache.name, slab);
         }
-        found->second.place = where;
-        found->second.cpu = cpu;
+        found->place = where;
+        found->cpu = cpu;
     }
 
     /// U2, U4, U6.
-    void place_cpu_slabs(const Cache& cache, Slabs& slabs) {
+    void place_cpu_slabs(const Cache& cache, Slabs slabs) {
         for (unsigned c = 0; c < slub_.cpus_.count(); ++c) {
             const CpuSlot& slot = cache.slots[CpuId{c}];
             if (slot.slab != no_frame)
@@ -139,7 +145,7 @@ class Slub<Cpus>::Audit {
     }
 
     /// U3: the lists and their lengths.
-    void place_node_slabs(const Cache& cache, Slabs& slabs) {
+    void place_node_slabs(const Cache& cache, Slabs slabs) {
         std::uint64_t empty = 0;
         const auto walk = [&](const PageList& list, const std::atomic<std::uint64_t>& count, Place where) {
             std::uint64_t length = 0;
@@ -166,9 +172,9 @@ class Slub<Cpus>::Audit {
     }
 
     /// U3: nr_slabs, total_objects.
-    void check_counts(const Cache& cache, const Slabs& slabs) {
+    void check_counts(const Cache& cache, Slabs slabs) {
         std::uint64_t objects = 0;
-        for (const auto& [head, note] : slabs) objects += SlabWord::load(slub_.pages_[head]).objects;
+        for (const SlabNote& note : slabs) objects += SlabWord::load(slub_.pages_[note.head]).objects;
         const std::uint64_t counted = cache.total_objects.load(std::memory_order_relaxed);
         if (slabs.size() != cache.nr_slabs.load(std::memory_order_relaxed)) {
             broken("U3", "{}: {} slabs, counted {}", cache.name, slabs.size(), cache.nr_slabs.load());
@@ -177,9 +183,9 @@ class Slub<Cpus>::Audit {
     }
 
     /// U5: what users hold is what no list holds.
-    void check_slabs(const Cache& cache, const Slabs& slabs) {
+    void check_slabs(const Cache& cache, Slabs slabs) {
         std::uint64_t live = 0;
-        for (const auto& [head, note] : slabs) {
+        for (const SlabNote& note : slabs) {
             if (found_) return;
             live += check_slab(cache, note);
         }
@@ -287,7 +293,8 @@ class Slub<Cpus>::Audit {
     }
 
     const Slub& slub_;
-    std::map<const Cache*, Slabs> slabs_;
+    std::vector<const Cache*> caches_;
+    std::vector<SlabNote> slabs_;
     std::vector<bool> free_;
     std::uint64_t pages_ = 0;
     MaybeViolation found_;
