@@ -203,4 +203,15 @@ void PercpuMachine::tear_down() {
     tear_down_below();
 }
 
+std::string PercpuMachine::describe() const {
+    std::string text;
+    for (std::size_t i = 0; i < slot_count; ++i) {
+        const Item& item = slots_.all()[i];
+        if (item.empty()) continue;
+        text += fmt::format("  slot {}: {} at +{:#x}\n", i, item.area != nullptr ? "area" : "chunk",
+                            item.base + item.parts[0].offset - mmu_->window().begin.value());
+    }
+    return text;
+}
+
 }  // namespace kmemlab::fuzz

@@ -30,6 +30,7 @@ class PercpuMachine final : public MappingMachine {
     void perform(const Operation& op) override;
     [[nodiscard]] MaybeViolation find_violation() override;
     void tear_down() override;
+    [[nodiscard]] std::string describe() const override;
 
   private:
     struct Item {

@@ -76,6 +76,19 @@ MaybeFinding read_trace_packed(Bytes input) {
     return {};
 }
 
+/// The refusal, or the trace packed.
+std::string text_of(const Outcome& outcome) {
+    if (!outcome.trace) return outcome.refusal;
+    const auto packed = trace::pack(*outcome.trace);
+    return {reinterpret_cast<const char*>(packed.data()), packed.size()};
+}
+std::string outcome_of_text(Bytes input) {
+    return text_of(read_text({reinterpret_cast<const char*>(input.data()), input.size()}, input.size() + 1));
+}
+std::string outcome_of_packed(Bytes input) {
+    return text_of(outcome_of([&] { return trace::unpack(std::as_bytes(input), "input"); }));
+}
+
 /// Length and checksum are set right, or nothing behind them would ever be reached.
 void repair_packed(std::span<std::uint8_t> bytes) {
     constexpr std::size_t length_at = 16;  // packed.hpp: bytes of the whole file
@@ -92,11 +105,13 @@ std::vector<Target> byte_targets() {
     return {{.name = "trace_text",
              .what = "the text of a recording",
              .read = read_trace_text,
-             .mutate = mutate_trace},
+             .mutate = mutate_trace,
+             .outcome = outcome_of_text},
             {.name = "trace_packed",
              .what = "a packed trace",
              .read = read_trace_packed,
-             .repair = repair_packed}};
+             .repair = repair_packed,
+             .outcome = outcome_of_packed}};
 }
 
 }  // namespace kmemlab::fuzz

@@ -1,5 +1,11 @@
 /// libFuzzer's side of a target, whose name is KMEMLAB_FUZZ_TARGET: what is found is printed as a program
-/// that people can read, and ends the process.
+/// that people can read, and ends the process. Two variables of the environment ask for more:
+///
+///     KMEMLAB_FUZZ_DIGEST=1     for each input a line `digest HASH` (target.hpp), whatever law it breaks; of
+///                               a target that cannot tell none
+///     KMEMLAB_FUZZ_COUNTS=FILE  at the end a line `INPUTS OPERATIONS` is added to FILE: what was run
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -22,6 +28,24 @@ std::size_t write_program(const Program& program, std::uint8_t* data, std::size_
     std::copy_n(bytes.begin(), size, data);
     return size;
 }
+
+/// What this process ran.
+struct Counts {
+    std::uint64_t inputs = 0;
+    std::uint64_t operations = 0;
+    const char* const file = std::getenv("KMEMLAB_FUZZ_COUNTS");
+
+    ~Counts() {
+        if (file == nullptr) return;
+        // Several processes write to it: each its line, in one piece.
+        if (std::FILE* const out = std::fopen(file, "a")) {
+            std::fputs(fmt::format("{} {}\n", inputs, operations).c_str(), out);
+            std::fclose(out);
+        }
+    }
+};
+Counts counts;
+const bool digests = std::getenv("KMEMLAB_FUZZ_DIGEST") != nullptr;
 
 std::size_t operations_in(std::size_t bytes) {
     return bytes < setup_bytes + operation_bytes ? 1 : (bytes - setup_bytes) / operation_bytes;
@@ -80,7 +104,14 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const std::uint8_t* a, std::siz
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const Target& target = this_target();
     const std::span input{data, size};
-    const auto found = run_input(target, input);
+    if (digests) {
+        if (const auto hash = digest(target, input))
+            std::fputs(fmt::format("digest {:016x}\n", *hash).c_str(), stderr);
+        return 0;
+    }
+    ++counts.inputs;
+    const auto found =
+        run_input(target, input, [](const Machine&, std::size_t, unsigned) { ++counts.operations; });
     if (!found) return 0;
     std::fputs(report(target, input, *found).c_str(), stderr);
     std::abort();

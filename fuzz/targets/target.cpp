@@ -1,6 +1,8 @@
+#define XXH_INLINE_ALL
 #include "fuzz/targets/target.hpp"
 
 #include <fmt/ranges.h>
+#include <xxhash.h>
 
 #include <algorithm>
 
@@ -27,9 +29,29 @@ const Target& find_target(std::string_view name) {
     throw UsageError::of("no fuzz target {}; there are {}", name, fmt::join(names, ", "));
 }
 
-MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input) {
+MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input, const Observer& observer) {
     if (!target.has_programs()) return target.read(input);
-    return run(target.make, decode(input, target.language), target.language);
+    return run(target.make, decode(input, target.language), target.language, observer);
+}
+
+std::optional<std::uint64_t> digest(const Target& target, std::span<const std::uint8_t> input) {
+    std::uint64_t sum = 0;
+    const auto add = [&](std::string_view text) {
+        sum = XXH3_64bits_withSeed(text.data(), text.size(), sum);
+    };
+    if (!target.has_programs()) {
+        if (!target.outcome) return {};
+        add(target.outcome(input));
+        return sum;
+    }
+    Program program = decode(input, target.language);
+    program.operations.push_back({.kind = OpKind::walk});  // before which is seen what the last one left
+    const Observer see = [&](const Machine& machine, std::size_t, unsigned depth) {
+        if (depth == 0) add(fmt::format("{}{} requests\n", machine.describe(), machine.page_requests()));
+    };
+    const auto found = run(target.make, program, target.language, see);
+    if (found) add(fmt::format("{} {}", found->law, found->operation));
+    return sum;
 }
 
 std::string report(const Target& target, const Program& program, const Finding& finding) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct Target {
     std::function<std::string(std::string, Random&)> mutate{};  ///< of texts, what bytes alone need long for
     /// The registry's entry on which real threads run its programs; empty: none.
     std::string_view threaded{};
+    /// Of those that take bytes, if it can be told: what was read of them, refusal or content.
+    std::function<std::string(std::span<const std::uint8_t>)> outcome{};
     /// What people read of the bytes, if they can.
     std::function<std::string(std::span<const std::uint8_t>)> print{};
 
@@ -43,7 +46,12 @@ struct Target {
 [[nodiscard]] const Target& find_target(std::string_view name);
 
 /// Runs an input as a fuzzer keeps it.
-[[nodiscard]] MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input);
+[[nodiscard]] MaybeFinding run_input(const Target& target, std::span<const std::uint8_t> input,
+                                     const Observer& observer = {});
+/// A hash of what comes of an input: what callers have between its operations and how many pages were asked
+/// for, or what was read of its bytes, and the law that it breaks. It knows no addresses, so that it is the
+/// same in every process. Nothing: of this target nobody can tell.
+[[nodiscard]] std::optional<std::uint64_t> digest(const Target& target, std::span<const std::uint8_t> input);
 /// What people read of a finding: law, what was found, the program up to there.
 [[nodiscard]] std::string report(const Target& target, const Program& program, const Finding& finding);
 /// The same of an input as a fuzzer keeps it.
