@@ -41,18 +41,26 @@ def branches_of(export, source_of):
     return files
 
 
-def measure(program, profiles, root, folder, prefix="allocators/"):
-    """{name: FileCoverage} of the files below `prefix`, by what the program's profiles say."""
+def merge(profiles, folder):
+    """The file that profiles of a program were merged to."""
     merged = folder / "coverage.profdata"
     subprocess.run(["llvm-profdata-14", "merge", "-sparse", "-o", str(merged), *map(str, profiles)], check=True, capture_output=True, text=True)
+    return merged
 
-    def export(form):
-        done = subprocess.run(["llvm-cov-14", "export", f"-format={form}", "-skip-functions", f"-instr-profile={merged}", str(program),
-                               str(root / prefix)], check=True, capture_output=True, text=True)
-        return done.stdout
 
-    lines = lines_of(export("lcov"))
-    branches = branches_of(json.loads(export("text")), lambda path: Path(path).read_text(encoding="utf-8").splitlines())
+def export(program, merged, form, *paths):
+    """What llvm-cov says in that form of the files at or below `paths`."""
+    done = subprocess.run(["llvm-cov-14", "export", f"-format={form}", "-skip-functions", f"-instr-profile={merged}", str(program),
+                           *map(str, paths)], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def measure(program, profiles, root, folder, prefix="allocators/"):
+    """{name: FileCoverage} of the files below `prefix`, by what the program's profiles say."""
+    merged = merge(profiles, folder)
+    lines = lines_of(export(program, merged, "lcov", root / prefix))
+    branches = branches_of(json.loads(export(program, merged, "text", root / prefix)),
+                           lambda path: Path(path).read_text(encoding="utf-8").splitlines())
     return {str(Path(path).relative_to(root)): FileCoverage(lines[path], branches.get(path, {})) for path in lines}
 
 

@@ -81,8 +81,9 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def run(program, arguments, folder, seconds, stop=lambda: False):
-    """Runs it for so many seconds of processor time; log and inputs go to `folder`. `stop()` true ends it early."""
+def run(program, arguments, folder, seconds, stop=lambda: False, environment=None):
+    """Runs it for so many seconds of processor time; log and inputs go to `folder`. `stop()` true ends it early;
+    `environment` is added to ours."""
     folder.mkdir(parents=True, exist_ok=True)
     log_path = folder / "log"
     begin = time.monotonic()
@@ -90,7 +91,7 @@ def run(program, arguments, folder, seconds, stop=lambda: False):
         # A session of its own: Ctrl-C is ours to pass on.
         process = subprocess.Popen([str(program), f"-artifact_prefix={folder}/", "-print_final_stats=1", *arguments],
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                   env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:symbolize=0"})
+                                   env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0:symbolize=0", **(environment or {})})
         asked, status, usage = None, None, None
         while status is None:
             time.sleep(POLL_SECONDS)

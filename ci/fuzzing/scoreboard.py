@@ -2,8 +2,9 @@
 
     build/scoreboard/snapshot     the tree as it was when the run began
     build/scoreboard/tree-0, ...  a scratch copy for each job (trees.py)
+    build/scoreboard/tree-coverage  one without mutants, built for coverage once a run missed (misses.py)
     build/scoreboard/unmutated    programs without a mutant: what they report too is a false alarm
-    build/scoreboard/runs         log and inputs of the last run of each kind
+    build/scoreboard/runs         log of the last run of each kind, and the inputs of those that missed
     build/scoreboard/ID.json      what is known of a mutant; runs that are in it are not made again
                                   while patch, tree and (for runs from it) corpus are the same
 
@@ -24,7 +25,7 @@ import time
 import traceback
 from pathlib import Path
 
-from ci.fuzzing import libfuzzer, mutants, trees
+from ci.fuzzing import libfuzzer, misses, mutants, trees
 from ci.fuzzing.night import write_json
 
 STARTS = ("nothing", "corpus")
@@ -53,6 +54,7 @@ class Board:
     def __init__(self, root, work, arguments):
         self.work, self.arguments = work, arguments
         self.stop, self.lock = threading.Event(), threading.Lock()
+        self.coverage_lock, self.coverage_tree = threading.Lock(), None
         self.snapshot = work / "snapshot"
         trees.copy(root, trees.tracked(root), self.snapshot)
         self.tree = trees.tree_hash(self.snapshot)
@@ -132,9 +134,9 @@ class Board:
             self.broken = True
             self.stop.set()
 
-    def _tree(self, job):
+    def _tree(self, name, **preset):
         compilers = max(1, (os.cpu_count() or 1) // self.arguments.jobs)
-        tree = trees.Tree(self.snapshot, self.work / f"tree-{job}", compilers, self.stop)
+        tree = trees.Tree(self.snapshot, self.work / f"tree-{name}", compilers, self.stop, **preset)
         if said := tree.configure():
             raise RuntimeError(said)
         return tree
@@ -155,6 +157,14 @@ class Board:
             temporary.replace(program)
         return program
 
+    def _measured(self, target):
+        """The target's program without a mutant, built for coverage."""
+        with self.coverage_lock:
+            self.coverage_tree = self.coverage_tree or self._tree("coverage", preset="scoreboard-coverage")
+            if said := self.coverage_tree.build(target):
+                raise RuntimeError(said)
+            return self.coverage_tree.program(target)
+
     def _try(self, tree, mutant, record):
         """Builds the mutant and makes the runs that are missing."""
         unmutated = self._unmutated(tree, mutant.target)
@@ -169,32 +179,54 @@ class Board:
             record["error"] = tree.build(mutant.target)
             record["built"] = not record["error"]
             for start, seed in self.missing(mutant, record):
-                run = self._run(tree.program(mutant.target), unmutated, mutant, start, seed)
+                run = self._run(tree, unmutated, mutant, start, seed)
                 record["runs"] = [old for old in record["runs"] if (old["start"], old["seed"]) != (start, seed)] + [run]
                 self.save(record)
         finally:
             tree.restore(mutant)
         self.save(record)
 
-    def _run(self, program, unmutated, mutant, start, seed):
+    def _run(self, tree, unmutated, mutant, start, seed):
+        program = tree.program(mutant.target)
         folder = self.work / "runs" / f"{mutant.id}-{start}-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
-        arguments = [*libfuzzer.options(self.snapshot), f"-seed={seed}"]
-        if start == "corpus":
-            (folder / "new").mkdir(parents=True)
-            arguments += [str(folder / "new"), str(self.corpus(mutant.target))]
+        folders = [folder / "new", *([self.corpus(mutant.target)] if start == "corpus" else [])]
+        folders[0].mkdir(parents=True)
+        # Nobody else adds inputs, so the folder need not be read again.
+        arguments = [*libfuzzer.options(self.snapshot), f"-seed={seed}", "-reload=0", *map(str, folders)]
         run = libfuzzer.run(program, arguments, folder, self.arguments.seconds, self.stop.is_set)
         if self.stop.is_set() and not run.found:
             raise trees.Interrupted
-        shutil.rmtree(folder / "new", ignore_errors=True)
         # libFuzzer's limit is of wall time: on a busy machine an input may be late without being slow.
         late = run.artifact is not None and run.artifact.name.startswith("timeout-") and self._passes(program, run, folder / "again")
         false_alarm = run.found and not late and not self._passes(unmutated, run, folder / "unmutated")
+        detected = run.found and not false_alarm and not late
+        reached, triggered = (True, True) if detected else (None, None)
+        if run.found:
+            shutil.rmtree(folders[0])
+        elif not run.failed:
+            inputs = [path for where in folders for path in sorted(where.iterdir())]
+            reached, triggered = self._how_far(tree, unmutated, mutant, inputs, folder)
         return {"start": start, "seed": seed, "budget": self.arguments.seconds,
                 "corpus": self.corpus_hash(mutant.target) if start == "corpus" else "",
-                "detected": run.found and not false_alarm and not late, "false_alarm": false_alarm, "failed": run.failed or late,
+                "reached": reached, "triggered": triggered, "detected": detected, "false_alarm": false_alarm, "failed": run.failed or late,
                 "law": run.law, "expected": run.law in mutant.laws, "what": run.what,
                 "seconds": round(run.seconds, 3), "wall_seconds": round(run.wall_seconds, 3), "executions": run.executions}
+
+    def _how_far(self, tree, unmutated, mutant, inputs, folder):
+        """(reached, triggered) of the inputs of a run that missed; the mutant is planted in the tree."""
+        options, stop = libfuzzer.options(self.snapshot), self.stop.is_set
+        triggered = misses.is_triggered(tree.program(mutant.target), unmutated, inputs, folder, options, stop)
+        reached = True
+        if not triggered:
+            measured = self._measured(mutant.target)
+            places = {(self.coverage_tree.folder / name).resolve(): misses.changes(*(
+                (top / name).read_text(encoding="utf-8").splitlines() if (top / name).is_file() else []
+                for top in (self.snapshot, tree.folder))) for name in mutant.files}
+            reached = misses.is_reached(measured, inputs, places, folder / "coverage", options, stop)
+        if self.stop.is_set():
+            raise trees.Interrupted
+        return reached, triggered if reached is not False else False
 
     def _passes(self, program, run, folder):
         """Whether the program runs the input of that run without a complaint."""
@@ -217,8 +249,21 @@ class Board:
                                            for mutant in self.mutants if mutant.id in self.records]}}
 
 
+HOW_FAR = ("triggered", "reached", "not reached", "unknown")
+
+
+def how_far(runs):
+    """How far that one of runs that missed came which came furthest."""
+    def word(run):
+        if run["triggered"]:
+            return "triggered"
+        return {True: "reached", False: "not reached", None: "unknown"}[run["reached"]]
+    return min(map(word, runs), key=HOW_FAR.index)
+
+
 def median_of(record, start, seconds):
-    """{seconds, executions, law, runs} of the median run: seconds and executions are None where it did not detect."""
+    """{seconds, executions, law, runs} of the median run: seconds and executions are None where it did not detect, and
+    `missed` tells how far those came that did not."""
     runs = [run for run in record["runs"] if run["start"] == start]
     if not runs:
         return None
@@ -228,8 +273,9 @@ def median_of(record, start, seconds):
     # The lower of two middle values would flatter: a bug that one of two seeds misses is missed.
     time_, count = statistics.median_high(times), statistics.median_high(counts)
     laws = [run["law"] for run in detected]
+    missed = "" if time_ < math.inf else how_far(run for run in runs if run not in detected)
     return {"seconds": None if time_ == math.inf else time_, "executions": None if count == math.inf else count,
-            "law": statistics.mode(laws) if laws else "", "expected": any(run["expected"] for run in detected),
+            "missed": missed, "law": statistics.mode(laws) if laws else "", "expected": any(run["expected"] for run in detected),
             "detected": len(detected), "runs": len(runs)}
 
 
@@ -240,9 +286,11 @@ def with_medians(record, seconds):
 def start_text(median):
     if median is None:
         return f"{'-':>28}"
-    time_ = "missed" if median["seconds"] is None else f"{median['seconds']:.1f} s"
-    count = "" if median["executions"] is None else f"{median['executions']:,}"
-    return f"{time_:>9}{count:>12}  {median['detected']}/{median['runs']:<2} {median['law'] or '-'}{'' if median['expected'] else '?':<1}"
+    if median["seconds"] is None:
+        when = f"missed, {median['missed']}"
+    else:
+        when = f"{median['seconds']:.1f} s{median['executions']:>12,}"
+    return f"{when:>21}  {median['detected']}/{median['runs']:<2} {median['law'] or '-'}{'' if median['expected'] else '?':<1}"
 
 
 HEAD = f"{'mutant':8}{'target':18}{'from nothing: median, runs, found, law':38}  from the corpus\n"
@@ -268,9 +316,9 @@ def summary_of(document):
         quick = sum(time_ <= QUICK_SECONDS for time_ in times)
         yield (f"from {start}: {len(times)} of {len(medians)} detected ({len(times) / len(medians):.1%}) within {board['seconds']:g} s "
                f"of processor time, {quick} ({quick / len(medians):.1%}) within {QUICK_SECONDS} s, medians of {board['seeds']} seeds")
-        missed = [name for name, median in medians.items() if median["seconds"] is None]
-        if missed:
-            yield f"  missed: {' '.join(missed)}"
+        for far in HOW_FAR:
+            if missed := [name for name, median in medians.items() if median["missed"] == far]:
+                yield f"  missed, {far}: {' '.join(missed)}"
 
 
 def allowed_misses(path):
