@@ -60,7 +60,7 @@ class Results:
     mapping_counts: pd.DataFrame = None  # work, size, allocator, label, name, count: exact, where the row is of the soft MMU
     mapping_knees: pd.DataFrame = None   # label, name, size, before, after
     mapping_said: pd.DataFrame = None    # kind (bar or reach), text, met: what the command itself concluded
-    mutants: pd.DataFrame = None     # mutant, what, target, label, start, seconds, executions, law, expected, budget
+    mutants: pd.DataFrame = None     # mutant, what, target, label, start, seconds, executions, missed, law, expected, budget
     scale: pd.DataFrame = None       # pattern, allocator, label, cpus, size, violation and the counts of SCALE_COUNTS
 
     def of_trace(self, trace):
@@ -224,7 +224,7 @@ def add_scoreboard(rows, source, node):
             rows["mutants"].append({"mutant": mutant.at("id").text(), "what": mutant.at("what").text(),
                                     "target": mutant.at("target").text(), "label": source.label, "start": start,
                                     "seconds": run.at("seconds").number_or_nothing(),
-                                    "executions": run.at("executions").number_or_nothing(), "law": run.at("law").text(),
+                                    "executions": run.at("executions").number_or_nothing(), "missed": run.text_or("missed", ""), "law": run.at("law").text(),
                                     "expected": bool(run.at("expected").value), "budget": budget})
 
 

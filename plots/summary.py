@@ -315,7 +315,8 @@ def scoreboard_statements(data):
     said = []
     for (label, start), rows in data.groupby(["label", "start"], sort=False) if len(data) else ():
         found, quick = rows.seconds.notna().sum(), (rows.seconds <= 30).sum()
-        missed = f" Not found: {listed(rows.mutant[rows.seconds.isna()])}." if found < len(rows) else ""
+        names = [f"{row.mutant} ({row.missed})" if row.missed else row.mutant for row in rows[rows.seconds.isna()].itertuples()]
+        missed = f" Not found: {listed(names)}." if names else ""
         said.append(Statement("fact", f"{label}, from {start}: {found} of {len(rows)} planted bugs ({units.percent_text(found / len(rows))}) were "
                                       f"found within {units.nanoseconds_text(rows.budget.max() * 1e9)} of processor time each, {quick} "
                                       f"({units.percent_text(quick / len(rows))}) within 30{units.SPACE}s.{missed}"))

@@ -126,9 +126,9 @@ def scoreboard(data):
     for mutant, group in data.groupby("mutant", sort=True):
         found = {(row["label"], row["start"]): row for row in group.to_dict("records")}
         cells = [found_text(found.get(column)) for column in columns]
-        marked |= {(len(rows), 3 + i) for i, cell in enumerate(cells) if cell == "missed"}
+        marked |= {(len(rows), 3 + i) for i, cell in enumerate(cells) if cell.startswith("missed")}
         rows.append([mutant, group.what.iloc[0], group.target.iloc[0], *cells])
-    return Table("Planted bugs: processor time, inputs and law of the median run; ? marks a law that the mutant does not name",
+    return Table("Planted bugs: processor time, inputs and law of the median run, or how far it came; ? marks a law that the mutant does not name",
                  ["mutant", "what", "target", *(f"from {start}" + (f" ({label})" if several else "") for label, start in columns)],
                  rows, marked)
 
@@ -137,7 +137,7 @@ def found_text(run):
     if run is None:
         return "–"
     if np.isnan(run["seconds"]):
-        return "missed"
+        return f"missed, {run['missed']}" if run["missed"] else "missed"
     return (f"{units.nanoseconds_text(run['seconds'] * 1e9)}, {units.count_text(run['executions'])}, "
             f"{run['law']}{'' if run['expected'] else '?'}")
 

@@ -29,8 +29,10 @@ def digests(program, inputs, folder, options, stop):
 
 
 def is_triggered(program, unmutated, inputs, folder, options, stop):
-    with_it, without = (digests(one, inputs, folder / name, options, stop) for one, name in ((program, "digests"), (unmutated, "digests-unmutated")))
-    return with_it != without if inputs and len(with_it) == len(without) == len(inputs) else None
+    """Both programs tell of each input, and the one without the bug twice the same: else a difference says nothing."""
+    told, without, again = (digests(one, inputs, folder / name, options, stop) for one, name in (
+        (program, "digests"), (unmutated, "digests-unmutated"), (unmutated, "digests-again")))
+    return told != without if len(told) == len(without) == len(inputs) > 0 and without == again else None
 
 
 def changes(before, after):

@@ -215,6 +215,8 @@ class Board:
 
     def _how_far(self, tree, unmutated, mutant, inputs, folder):
         """(reached, triggered) of the inputs of a run that missed; the mutant is planted in the tree."""
+        if not inputs:
+            return None, None
         options, stop = libfuzzer.options(self.snapshot), self.stop.is_set
         triggered = misses.is_triggered(tree.program(mutant.target), unmutated, inputs, folder, options, stop)
         reached = True

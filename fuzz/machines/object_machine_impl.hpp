@@ -591,9 +591,11 @@ std::string ObjectMachine<Objects>::describe() const {
     for (std::size_t i = 0; i < slot_count; ++i) {
         const Item& item = slots_.all()[i];
         if (item.empty()) continue;
-        text += fmt::format("  slot {}: {} objects of {} bytes, the first at +{:#x}{}\n", i,
-                            item.objects.size(), item.objects[0].size, arena_.offset_of(item.objects[0].p),
-                            item.cache == no_cache ? "" : fmt::format(", cache {}", item.cache));
+        const Object& first = item.objects[0];
+        text += fmt::format(
+            "  slot {}: {} objects of {} bytes{}{}\n", i, item.objects.size(), first.size,
+            first.usable == 0 ? "" : fmt::format(", the first at +{:#x}", arena_.offset_of(first.p)),
+            item.cache == no_cache ? "" : fmt::format(", cache {}", item.cache));
     }
     return text;
 }

@@ -16,7 +16,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # 
 
 def frame(results):
     """One row per bug and start: columns mutant, what, target, label (file), start, seconds, executions (both empty
-    where it was missed), law, expected, budget (seconds)."""
+    where it was missed), missed (how far it came then), law, expected, budget (seconds)."""
     return results.mutants
 
 

@@ -31,13 +31,18 @@ class Scoreboard(unittest.TestCase):
     def test_the_words_name_shares_and_what_was_missed(self):
         first, second = (said.text for said in summary.scoreboard_statements(self.frame))
         self.assertIn("3 of 4 planted bugs (75.0\u00a0%)", first)
-        self.assertIn("2 (50.0\u00a0%) within 30\u00a0s. Not found: AA04.", first)
+        self.assertIn("2 (50.0\u00a0%) within 30\u00a0s. Not found: AA04 (reached).", first)
         self.assertIn("4 of 4", second)
 
     def test_the_table_marks_what_was_missed(self):
         table = tables.scoreboard(self.frame)
-        self.assertEqual(table.rows[3], ["AA04", "planted", "slob", "missed", "20.5\u00a0s, 11,000, O1"])
+        self.assertEqual(table.rows[3], ["AA04", "planted", "slob", "missed, reached", "20.5\u00a0s, 11,000, O1"])
         self.assertEqual(table.marked, {(3, 3)})
+
+    def test_a_file_from_before_misses_were_told_apart_is_read(self):
+        with sample.scratch() as folder:
+            old = sample.write(folder, Path(sample.SCOREBOARD).read_text(encoding="utf-8").replace('"missed"', '"other"'))
+            self.assertEqual(tables.scoreboard(FIGURES["scoreboard"].frame(load([old]))).rows[3][3], "missed")
 
     def test_two_nights_are_told_apart_by_their_files(self):
         with sample.scratch() as folder:

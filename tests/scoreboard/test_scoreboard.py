@@ -11,16 +11,17 @@ import time
 import unittest
 
 from ci.fuzzing import scoreboard
-from toy_tree import TARGET, ToyTree
+from toy_tree import COMPILED, TARGET, ToyTree
 
 FOUND = (("BUG_AT = None", "BUG_AT = 1000"), ('SAYS = ""', 'SAYS = "G1: two blocks overlap\\ntarget toy cpus=1\\nalloc slot=0"'))
 
 
-class Scoreboard(unittest.TestCase):
+class BoardTest(unittest.TestCase):
     maxDiff = None
+    target = TARGET
 
     def setUp(self):
-        self.tree = ToyTree()
+        self.tree = ToyTree(self.target)
         self.addCleanup(self.tree.close)
 
     def run_board(self, *words):
@@ -37,6 +38,8 @@ class Scoreboard(unittest.TestCase):
         mutant, = document["scoreboard"]["mutants"]
         return mutant
 
+
+class Scoreboard(BoardTest):
     def test_a_bug_that_is_found_has_its_law_time_and_executions(self):
         self.tree.plant("AA01", *FOUND)
         status, document, out, err = self.run_board()
@@ -46,6 +49,7 @@ class Scoreboard(unittest.TestCase):
         for run in mutant["runs"]:
             self.assertEqual((run["law"], run["what"], run["expected"], run["detected"]), ("G1", "two blocks overlap", True, True))
             self.assertLess(run["seconds"], 0.3)
+            self.assertEqual((run["reached"], run["triggered"]), (True, True))
         self.assertEqual(mutant["median"]["nothing"]["executions"], 2000)
         self.assertIn("1 of 1 detected", out)
 
@@ -54,7 +58,7 @@ class Scoreboard(unittest.TestCase):
         status, document, out, _ = self.run_board()
         self.assertEqual(status, 0)
         self.assertIsNone(self.only(document)["median"]["nothing"]["seconds"])
-        self.assertIn("missed: AA01", out)
+        self.assertIn("missed, unknown: AA01", out)  # a script tells nothing of its inputs
         allowed = self.tree.root / "allowed"
         allowed.write_text("# those that nobody finds\n")
         self.assertEqual(self.run_board("--all-must-be-detected", str(allowed))[0], 1)
@@ -135,6 +139,35 @@ class Scoreboard(unittest.TestCase):
     def test_a_mutant_that_does_not_exist_is_refused_in_one_line(self):
         status, _, _, err = self.run_board("--mutants", "ZZ99")
         self.assertEqual((status, err), (2, "scoreboard: no mutant ZZ99 in fuzz/mutants\n"))
+
+
+class Misses(BoardTest):
+    target = COMPILED
+
+    def test_a_miss_tells_how_far_its_inputs_came(self):
+        self.tree.plant("AA01", ("sum += 2", "sum += 3"))
+        self.tree.plant("AA02", (">= 128", ">= 128 && size < 100000"))
+        self.tree.plant("AA03", ("sum += 1", "sum += 5"))
+        self.tree.plant("AA04", ("            sum += 2;", "            sum += 2;\n            sum *= 7;"))
+        self.tree.plant("AA05", ("        if (size > 1", "        sum += 0;\n        if (size > 1"))
+        status, document, out, err = self.run_board("--seeds", "1", "--from", "nothing")
+        self.assertEqual((status, err), (0, ""))
+        runs = {mutant["id"]: mutant["runs"][0] for mutant in document["scoreboard"]["mutants"]}
+        self.assertEqual({name: (run["reached"], run["triggered"], run["detected"]) for name, run in runs.items()}, {
+            "AA01": (False, False, False), "AA02": (True, False, False), "AA03": (True, True, False), "AA04": (False, False, False),
+            "AA05": (True, False, False)})
+        self.assertRegex(out, r"AA02 +toy +missed, reached +0/1")
+        for said in ("missed, not reached: AA01 AA04", "missed, reached: AA02 AA05",
+                     "missed, triggered: AA03"):
+            self.assertIn(said, out)
+
+    def test_who_comes_to_another_outcome_each_time_tells_nothing(self):
+        target = self.tree.root / COMPILED
+        target.write_text(target.read_text().replace("unsigned sum = 0;", "unsigned sum = static_cast<unsigned>(clock());")
+                          .replace("#include <cstdlib>", "#include <cstdlib>\n#include <ctime>"))
+        self.tree.plant("AA01", ("sum += 1", "sum += 5"))
+        run, = self.only(self.run_board("--seeds", "1", "--from", "nothing")[1])["runs"]
+        self.assertEqual((run["reached"], run["triggered"]), (True, None))
 
 
 if __name__ == "__main__":
