@@ -10,6 +10,7 @@
 import argparse
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,7 @@ def parse(words):
     top.add_argument("--hours", type=float, default=8)
     top.add_argument("--jobs", type=int, default=os.cpu_count())
     top.add_argument("--targets", default="", metavar="NAME,...")
+    top.add_argument("--scoreboard", default="", metavar="WORDS", type=shlex.split)
     top.add_argument("--adopt", action="store_true")
     arguments = top.parse_args(words)
     if min(arguments.hours, arguments.jobs) <= 0:
@@ -83,6 +85,9 @@ class Steps:
     def fuzz(self, target, seconds):
         """In fork mode; ends with the first input that breaks something."""
         corpus, found, log = self.corpus(target), self.folder / "found", self.log(f"fuzz-{target}")
+        counts = self.folder / "counts" / target
+        counts.parent.mkdir(parents=True, exist_ok=True)
+        counts.unlink(missing_ok=True)
         for folder in (corpus, found):
             folder.mkdir(parents=True, exist_ok=True)
         before = {path.name for path in found.iterdir()}
@@ -91,11 +96,11 @@ class Steps:
         begin = cpu_of_children()
         status = call([self.program(target), f"-fork={self.jobs}", "-ignore_crashes=0", "-ignore_timeouts=0", "-ignore_ooms=0",
                        f"-max_total_time={max(1, int(seconds))}", f"-seed={seed}", *libfuzzer.options(),
-                       f"-artifact_prefix={found}/{target}-", corpus, *([kept] if kept.is_dir() else [])], log, seconds * 2 + 300, SANITIZED)
+                       f"-artifact_prefix={found}/{target}-", corpus, *([kept] if kept.is_dir() else [])], log, seconds * 2 + 300, {**SANITIZED, "KMEMLAB_FUZZ_COUNTS": str(counts)})
         text = log.read_text(errors="replace")
         new = [path for path in files_in(found) if path.name not in before and path.name.startswith(f"{target}-")
                and "slow-unit" not in path.name]
-        outcome = {"seed": seed, **fork_numbers(text, cpu_of_children() - begin)}
+        outcome = {"seed": seed, "operations_per_input": operations_per_input(counts), **fork_numbers(text, cpu_of_children() - begin)}
         if new:
             law, what = libfuzzer.judge(text)
             return {**outcome, "law": law, "what": what, "inputs": [str(path) for path in new], "fault": f"{law}: {what}; {new[0]}"}
@@ -164,11 +169,11 @@ class Steps:
 
     # --- Scoreboard ---
 
-    def scoreboard(self, seconds):
+    def scoreboard(self, seconds, words):
         file, log = self.folder / "scoreboard.json", self.log("scoreboard")
         if file.is_file():
             file.replace(self.folder / "last-scoreboard.json")
-        status = call(["ci/scoreboard", "--jobs", self.jobs, "--json", file, "--stop-after", int(seconds)], log)
+        status = call(["ci/scoreboard", "--jobs", self.jobs, "--json", file, "--stop-after", int(seconds), *words], log)
         document = read_json(file)
         return {"mutants": len(document["scoreboard"]["mutants"]) if document else 0, **outcome_of(status, log)}
 
@@ -182,7 +187,15 @@ def fork_numbers(text, seconds):
     return {"executions": executions, "per_second": round(executions / max(seconds, 1e-9)), "coverage": edges, "features": features}
 
 
-def go(night, steps, targets):
+def operations_per_input(counts):
+    """By the lines `INPUTS OPERATIONS` of the processes that came to their end; None if there is none, or nothing is counted:
+    bytes have no operations."""
+    lines = [list(map(int, line.split())) for line in counts.read_text().splitlines()] if counts.is_file() else []
+    inputs, operations = map(sum, zip(*lines)) if lines else (0, 0)
+    return round(operations / inputs, 2) if operations else None
+
+
+def go(night, steps, targets, scoreboard_words):
     seconds = steps.seconds
     fuzzed = [f"fuzz_{target}" for target in targets]
     for preset, programs in (("fuzz", (*fuzzed, "kmemlab_cli")), ("tsan", ("kmemlab_cli",)), ("coverage", ("kmemlab_cli",))):
@@ -199,7 +212,7 @@ def go(night, steps, targets):
     least = max(LEAST_SWEEP_SECONDS, seconds * SWEEP_SHARE / len(targets))
     for target in targets:
         night.step(f"sweep/{target}", lambda t=target: steps.sweep(t, least))
-    night.step("scoreboard/all", lambda: steps.scoreboard(seconds * (1 - FUZZED)))
+    night.step("scoreboard/all", lambda: steps.scoreboard(seconds * (1 - FUZZED), scoreboard_words))
     night.finish()
 
 
@@ -215,13 +228,13 @@ def adopt(steps, targets):
 def main(words=None):
     arguments = parse(words)
     folder = Path("build/nightly")
-    chosen = {"hours": arguments.hours, "jobs": arguments.jobs, "targets": arguments.targets}
+    chosen = {"hours": arguments.hours, "jobs": arguments.jobs, "targets": arguments.targets, "scoreboard": arguments.scoreboard}
     night = Night(folder, chosen)
     targets = sorted(set(filter(None, arguments.targets.split(","))) or mutants.known_targets(Path(".")))
     steps = Steps(folder, arguments.jobs, arguments.hours * 3600, night.state["begin"])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        go(night, steps, targets)
+        go(night, steps, targets, arguments.scoreboard)
     except KeyboardInterrupt:
         print("nightly: interrupted; the same command goes on", file=sys.stderr)
         return 130

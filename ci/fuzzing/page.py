@@ -17,14 +17,22 @@ def change(now, before, text="{:+,.0f}"):
     return "" if before is None or now == before else text.format(now - before)
 
 
+def operations_per_second(fuzzed):
+    """None of bytes, which have no operations."""
+    per_input = fuzzed.get("operations_per_input")
+    return None if per_input is None else round(fuzzed["per_second"] * per_input)
+
+
 def targets_of(night, last):
     """Rows of the table of targets."""
     merged, rows = night.outcomes("merge"), []
     for name, fuzzed in sorted(night.outcomes("fuzz").items()):
         before = ((last or {}).get("done") or {}).get(f"fuzz/{name}", {})
         corpus = merged.get(name, {})
+        speed, speed_before = operations_per_second(fuzzed), operations_per_second(before)
         rows.append({"name": name, "seed": fuzzed["seed"], "executions": f"{fuzzed['executions']:,}", "per_second": f"{fuzzed['per_second']:,}",
                      "per_second_change": change(fuzzed["per_second"], before.get("per_second")),
+                     "operations": "–" if speed is None else f"{speed:,}", "operations_change": "" if speed is None else change(speed, speed_before),
                      "features": f"{fuzzed['features']:,}", "features_change": change(fuzzed["features"], before.get("features")),
                      "corpus": f"{corpus.get('before', 0):,} → {corpus.get('after', 0):,}", "new": corpus.get("new", 0),
                      "found": f"{fuzzed['law']}: {fuzzed['what']}" if "law" in fuzzed else ""})

@@ -104,6 +104,15 @@ class Numbers(unittest.TestCase):
         self.assertEqual(nightly.fork_numbers(text, 10), {"executions": 5000, "per_second": 500, "coverage": 40, "features": 90})
         self.assertEqual(nightly.fork_numbers("", 10)["executions"], 0)
 
+    def test_operations_are_counted_over_all_processes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            counts = Path(folder) / "counts"
+            self.assertIsNone(nightly.operations_per_input(counts))
+            counts.write_text("10 300\n30 500\n")
+            self.assertEqual(nightly.operations_per_input(counts), 20)
+            counts.write_text("10 0\n")
+            self.assertIsNone(nightly.operations_per_input(counts))
+
     def test_lines_and_branches_are_covered_if_any_instance_covers_them(self):
         file = covered()["allocators/a.hpp"]
         self.assertEqual(file.lines, {3: True, 4: True, 5: False, 6: False})
@@ -119,7 +128,7 @@ class Numbers(unittest.TestCase):
 class Page(InFolder):
     def night(self, **fuzzed):
         night = Night(self.folder, {"hours": 1, "jobs": 2})
-        night.step("fuzz/slub", lambda: {"seed": 7, "executions": 12345, "per_second": 678, "coverage": 4, "features": 99, **fuzzed})
+        night.step("fuzz/slub", lambda: {"seed": 7, "executions": 12345, "per_second": 678, "operations_per_input": 20.5, "coverage": 4, "features": 99, **fuzzed})
         night.step("merge/slub", lambda: {"before": 50, "after": 40, "new": 8})
         night.step("replay-tsan/slub", lambda: {"inputs": 40})
         night.step("sweep/slub", lambda: {"said": "40 inputs, 999 runs, 0 break a law"})
@@ -136,7 +145,7 @@ class Page(InFolder):
 
     def test_it_tells_speed_corpus_replays_and_what_is_not_covered(self):
         text = self.text(self.night())
-        for said in ("12,345", "678", "50 → 40", "999 runs", "allocators/a.hpp", "5-6", "<p>None.</p>", "No planted bug was tried"):
+        for said in ("12,345", "678", "13,899", "50 → 40", "999 runs", "allocators/a.hpp", "5-6", "<p>None.</p>", "No planted bug was tried"):
             self.assertIn(said, text)
 
     def test_a_finding_is_told_first(self):
