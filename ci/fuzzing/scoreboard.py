@@ -292,7 +292,8 @@ def start_text(median):
         when = f"missed, {median['missed']}"
     else:
         when = f"{median['seconds']:.1f} s{median['executions']:>12,}"
-    return f"{when:>21}  {median['detected']}/{median['runs']:<2} {median['law'] or '-'}{'' if median['expected'] else '?':<1}"
+    doubt = "?" if median["law"] and not median["expected"] else ""
+    return f"{when:>21}  {median['detected']}/{median['runs']:<2} {median['law'] or '-'}{doubt}"
 
 
 HEAD = f"{'mutant':8}{'target':18}{'from nothing: median, runs, found, law':38}  from the corpus\n"

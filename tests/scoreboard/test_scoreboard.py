@@ -10,7 +10,7 @@ import sys
 import time
 import unittest
 
-from ci.fuzzing import scoreboard
+from ci.fuzzing import misses, scoreboard
 from toy_tree import COMPILED, TARGET, ToyTree
 
 FOUND = (("BUG_AT = None", "BUG_AT = 1000"), ('SAYS = ""', 'SAYS = "G1: two blocks overlap\\ntarget toy cpus=1\\nalloc slot=0"'))
@@ -168,6 +168,16 @@ class Misses(BoardTest):
         self.tree.plant("AA01", ("sum += 1", "sum += 5"))
         run, = self.only(self.run_board("--seeds", "1", "--from", "nothing")[1])["runs"]
         self.assertEqual((run["reached"], run["triggered"]), (True, None))
+
+
+class Places(unittest.TestCase):
+    def test_a_change_is_run_with_one_of_its_lines_and_an_addition_with_both_around_it(self):
+        before = ["a", "b", "c", "d"]
+        gone, put_in = misses.changes(before, ["a", "d"]), misses.changes(before, ["a", "b", "x", "c", "d"])
+        for places, covered, run in ((gone, {2: False, 3: True}, True), (gone, {2: False, 3: False, 1: True}, False), (gone, {1: True}, None),
+                                     (put_in, {2: True, 3: True}, True), (put_in, {2: True, 3: False}, False), (put_in, {1: True}, None)):
+            with self.subTest((places, covered)):
+                self.assertIs(misses.are_run(places, covered), run)
 
 
 if __name__ == "__main__":
