@@ -55,6 +55,10 @@ class Night:
                 print(f"   {outcome['fault']}", flush=True)
         return done[name]
 
+    def kinds(self):
+        """KIND of all steps, in the order in which they were done."""
+        return list(dict.fromkeys(name.partition("/")[0] for name in self.state["done"]))
+
     def outcomes(self, kind):
         """{TARGET: outcome} of the steps KIND/TARGET."""
         return {name.partition("/")[2]: outcome for name, outcome in self.state["done"].items() if name.partition("/")[0] == kind}

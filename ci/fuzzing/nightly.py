@@ -25,6 +25,7 @@ FUZZED = 0.6  # the share of the time that is fuzzed; the scoreboard has the res
 SWEEP_SHARE = 0.1  # of the whole time, at most, beside
 LEAST_SWEEP_SECONDS = 10
 FORK_LINE = re.compile(r"^#(\d+): cov: (\d+) ft: (\d+) corp: (\d+) exec/s:? (\d+)", re.M)
+REPLAYS = ("asan-ubsan", "tsan", "coverage")  # the builds on which the merged corpus is run again
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
@@ -42,6 +43,10 @@ def parse(words):
     if unknown:
         top.error(f"no fuzz target {min(unknown)}")
     return arguments
+
+
+def kmemlab(build):
+    return Path("build") / build / "bench/cli/kmemlab"
 
 
 def files_in(folder):
@@ -129,17 +134,14 @@ class Steps:
     # --- Replay ---
 
     def replay(self, target, build):
-        """All of the corpus, by libFuzzer's program or by `kmemlab fuzz run` of another build."""
+        """All of the corpus, by `kmemlab fuzz run` of a build."""
         log, corpus = self.log(f"replay-{build}-{target}"), self.corpus(target)
         inputs = files_in(corpus)
         if not inputs:
             return {"inputs": 0}
-        if build == "fuzz":
-            status = call([self.program(target), "-runs=0", *libfuzzer.options(), corpus], log, environment=SANITIZED)
-        else:
-            profile = {"LLVM_PROFILE_FILE": str(self.profile(target))} if build == "coverage" else {}
-            threads = ["--threads"] if build == "tsan" else []  # one alone cannot race
-            status = call([f"build/{build}/bench/cli/kmemlab", "fuzz", "run", *threads, "--target", target, corpus], log, environment=profile)
+        profile = {"LLVM_PROFILE_FILE": str(self.profile(target))} if build == "coverage" else {}
+        threads = ["--threads"] if build == "tsan" else []  # one alone cannot race
+        status = call([kmemlab(build), "fuzz", "run", *threads, "--target", target, corpus], log, environment={**SANITIZED, **profile})
         return {"inputs": len(inputs), **outcome_of(status, log)}
 
     def profile(self, target):
@@ -150,7 +152,7 @@ class Steps:
         if not profiles:
             return {"fault": "no profile was written"}
         try:
-            return coverage.summary(coverage.measure(Path("build/coverage/bench/cli/kmemlab"), profiles, Path.cwd(), self.folder))
+            return coverage.summary(coverage.measure(kmemlab("coverage"), profiles, Path.cwd(), self.folder))
         except subprocess.CalledProcessError as error:
             return {"fault": f"{error.cmd[0]}: {' '.join(error.stderr.split())[:200]}"}
 
@@ -159,7 +161,7 @@ class Steps:
         log, corpus = self.log(f"sweep-{target}"), self.corpus(target)
         if not files_in(corpus):
             return {"said": "no inputs"}
-        status = call(["build/fuzz/bench/cli/kmemlab", "fuzz", "sweep", "--target", target, corpus], log, seconds, SANITIZED)
+        status = call([kmemlab("asan-ubsan"), "fuzz", "sweep", "--target", target, corpus], log, seconds, SANITIZED)
         if status is None:
             return {"said": f"cut after {seconds:.0f} s"}
         said = (log.read_text(errors="replace").splitlines() or [""])[-1]
@@ -197,15 +199,15 @@ def operations_per_input(counts):
 
 def go(night, steps, targets, scoreboard_words):
     seconds = steps.seconds
-    fuzzed = [f"fuzz_{target}" for target in targets]
-    for preset, programs in (("fuzz", (*fuzzed, "kmemlab_cli")), ("tsan", ("kmemlab_cli",)), ("coverage", ("kmemlab_cli",))):
+    programs_of = {"fuzz": [f"fuzz_{target}" for target in targets], **dict.fromkeys(REPLAYS, ["kmemlab_cli"])}
+    for preset, programs in programs_of.items():
         if "fault" in night.step(f"build/{preset}", lambda p=preset, t=programs: steps.build(p, *t)):
             return
     for target in targets:
         night.step(f"fuzz/{target}", lambda t=target: steps.fuzz(t, seconds * FUZZED / len(targets)))
     for target in targets:
         night.step(f"merge/{target}", lambda t=target: steps.merge(t))
-    for build in ("fuzz", "tsan", "coverage"):
+    for build in REPLAYS:
         for target in targets:
             night.step(f"replay-{build}/{target}", lambda t=target, b=build: steps.replay(t, b))
     night.step("coverage/all", lambda: steps.coverage(targets))

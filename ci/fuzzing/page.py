@@ -42,7 +42,8 @@ def targets_of(night, last):
 def checks_of(night):
     """Rows of replays and sweeps: (target, build, said, bad)."""
     rows = [(name, build, outcome.get("fault") or f"{outcome['inputs']:,} inputs", "fault" in outcome)
-            for build in ("fuzz", "tsan", "coverage") for name, outcome in sorted(night.outcomes(f"replay-{build}").items())]
+            for kind in night.kinds() if kind.startswith("replay-") for build in [kind.removeprefix("replay-")]
+            for name, outcome in sorted(night.outcomes(kind).items())]
     return rows + [(name, "sweep", outcome.get("fault") or outcome["said"], "fault" in outcome)
                    for name, outcome in sorted(night.outcomes("sweep").items())]
 
