@@ -35,6 +35,9 @@ struct Counts {
     std::uint64_t operations = 0;
     const char* const file = std::getenv("KMEMLAB_FUZZ_COUNTS");
 
+    Counts() = default;
+    Counts(const Counts&) = delete;
+    Counts& operator=(const Counts&) = delete;
     ~Counts() {
         if (file == nullptr) return;
         // Several processes write to it: each its line, in one piece.
