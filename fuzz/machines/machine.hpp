@@ -7,7 +7,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "allocators/base/check.hpp"
 #include "allocators/base/misuse.hpp"
 #include "allocators/machine/cpus.hpp"
+#include "fuzz/damage/damage.hpp"
 #include "fuzz/oracle/finding.hpp"
 #include "fuzz/program/program.hpp"
 
@@ -57,6 +60,20 @@ class Machine {
     /// G11: since there were `first` reports came one, of the kind that is due, or of the other that may be
     /// said too. Nothing else is asked of the machine afterwards.
     void judge_report(std::size_t first, MisuseKind due, MisuseKind other);
+    /// Damages one of `parts`, from number op.slot on the next in which there is what `kinds` name, and
+    /// judges whether the checker `find` notices that, and nothing after the repair.
+    template <class Part, class Find>
+    void damage(const Operation& op, std::span<Part> parts, std::span<const DamageKind<Part>> kinds,
+                Find&& find) {
+        const DamageKind<Part>& kind = kinds[op.count % kinds.size()];
+        Damage damage{op.size};
+        for (std::size_t i = 0; i < parts.size() && !damage.done(); ++i)
+            kind.inflict(parts[(op.slot + i) % parts.size()], damage);
+        if (!damage.done()) return;
+        const MaybeViolation found = find();
+        damage.repair();
+        judge_damage(kind.what, kind.laws, found, find());
+    }
     /// B16, in the end.
     void judge_free_blocks(const FreeBlocks& at_begin, const FreeBlocks& now);
 
@@ -64,6 +81,9 @@ class Machine {
     std::vector<Misuse> reports_;
 
   private:
+    void judge_damage(std::string_view what, std::string_view laws, const MaybeViolation& found,
+                      const MaybeViolation& repaired);
+
     MaybeViolation broken_;
     bool ended_ = false;
 };

@@ -16,6 +16,10 @@
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/models.hpp"
 #include "allocators/slob/state.hpp"
+#include "fuzz/damage/sheaves.hpp"
+#include "fuzz/damage/slab.hpp"
+#include "fuzz/damage/slob.hpp"
+#include "fuzz/damage/slub.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
 #include "fuzz/machines/settings.hpp"
@@ -92,6 +96,7 @@ class ObjectMachine final : public Machine {
     void create(const Operation& op);
     void destroy(const Operation& op);
     void allocate_from_cache(const Operation& op, std::size_t count);
+    void damage(const Operation& op);
     void misuse(const Operation& op);
     [[nodiscard]] bool lies_elsewhere(Cache* own, const void* p, CpuId cpu);
     void use_freed(Cache& cache, std::byte* p, bool poisoned, const Operation& op);
@@ -140,9 +145,17 @@ class ObjectMachine final : public Machine {
     std::size_t looked_at_ = 0;
 };
 
-/// The four: what they are built from, which of their caches write to what callers have (`debugs`), and which
-/// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc), and whether a
-/// request that must not fail says so to the page source.
+/// Each cache of an allocator, as what can be damaged.
+template <class Part, class Allocator>
+[[nodiscard]] std::vector<Part> parts_of(Allocator& allocator) {
+    std::vector<Part> parts;
+    for (const auto& cache : allocator.caches()) parts.push_back({allocator, *cache});
+    return parts;
+}
+
+/// The four: what they are built from, which of their caches write to what callers have (`debugs`), which
+/// misuse of an object of `size` bytes is sure to be found (`checks`; `cache` null: kmalloc), whether a
+/// request that must not fail says so to the page source, and what of a cache can be damaged.
 template <class Cpus, template <class> class Which>
 struct ObjectsWithDebugging {
     using Context = Cpus;
@@ -157,11 +170,25 @@ struct ObjectsWithDebugging {
 template <class Cpus>
 struct SlubObjects : ObjectsWithDebugging<Cpus, Slub> {
     using Config = SlubConfig;
+    /// Calls visit(parts, kinds): what of it can be damaged, and how.
+    template <class Visit>
+    static void with_damages(const Operation&, Slub<Cpus>& slub, Visit&& visit) {
+        visit(parts_of<SlubPart<Cpus>>(slub), slub_damages<Cpus>());
+    }
     [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.debug.empty(); }
 };
 template <class Cpus>
 struct SheafObjects : ObjectsWithDebugging<Cpus, Sheaves> {
     using Config = SheavesConfig;
+    /// Of the sheaves, or of the slabs below.
+    template <class Visit>
+    static void with_damages(const Operation& op, Sheaves<Cpus>& sheaves, Visit&& visit) {
+        if (op.count < 128) return visit(parts_of<SlubPart<Cpus>>(sheaves.slabs()), slub_damages<Cpus>());
+        std::vector<SheafPart<Cpus>> parts;
+        for (const auto& cache : sheaves.slabs().caches())
+            parts.push_back({sheaves.slabs(), static_cast<SheafCache<Cpus>&>(*cache)});
+        visit(std::move(parts), sheaf_damages<Cpus>());
+    }
     [[nodiscard]] static bool debugs_kmalloc(const Config& config) { return !config.slub.debug.empty(); }
 };
 template <class Cpus>
@@ -169,11 +196,17 @@ struct SlabObjects {
     using Context = Cpus;
     using Config = SlabConfig;
     using Allocator = Slab<Cpus>;
+    template <class Visit>
+    static void with_damages(const Operation&, Allocator& slab, Visit&& visit) {
+        visit(parts_of<SlabPart<Cpus>>(slab), slab_damages<Cpus>());
+    }
     static constexpr bool passes_nofail = false;  ///< SLAB-20
     [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
     [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
+    /// Bad frees are found when they come to the slabs; one of two in debug builds only.
+    static constexpr bool checks_late = true;
     [[nodiscard]] static CacheFlags checks(const Allocator&, const typename Allocator::Cache*, std::size_t) {
-        return CacheFlags::none;
+        return debug_checks ? CacheFlags::consistency_checks : CacheFlags::none;
     }
 };
 template <class Cpus>
@@ -181,6 +214,10 @@ struct SlobObjects {
     using Context = Cpus;
     using Config = SlobConfig;
     using Allocator = Slob<Cpus>;
+    template <class Visit>
+    static void with_damages(const Operation&, Allocator& slob, Visit&& visit) {
+        visit(std::vector<SlobPart<Cpus>>{{slob}}, slob_damages<Cpus>());
+    }
     static constexpr bool passes_nofail = true;
     [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
     [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }

@@ -86,6 +86,9 @@ void ObjectMachine<Objects>::perform(const Operation& op) {
         case OpKind::walk:
             judge_texts();
             break;
+        case OpKind::damage:
+            damage(op);
+            break;
         default:
             return misuse(op);
     }
@@ -414,7 +417,14 @@ void ObjectMachine<Objects>::destroy(const Operation& op) {
     reports_.resize(first);
 }
 
-// --- Misuse ---
+// --- Damage and misuse ---
+
+template <class Objects>
+void ObjectMachine<Objects>::damage(const Operation& op) {
+    Objects::with_damages(op, objects_, [&](auto parts, auto kinds) {
+        Machine::damage(op, std::span{parts}, kinds, [&] { return objects_.find_violation(); });
+    });
+}
 
 /// G11: one report, of that kind. Nothing else is asked of the machine afterwards.
 template <class Objects>
@@ -422,6 +432,7 @@ template <class Call>
 void ObjectMachine<Objects>::expect_report(MisuseKind kind, Call&& call) {
     const std::size_t first = reports_.size();
     call();
+    if constexpr (requires { Objects::checks_late; }) objects_.drain(CpuId{0});
     // Where nothing else was left in the slab, its pages may be gone already.
     judge_report(first, kind, kind == MisuseKind::double_free ? MisuseKind::foreign_pointer : kind);
 }

@@ -17,6 +17,7 @@
 #include "allocators/buddy/buddy.hpp"
 #include "allocators/buddy/state.hpp"
 #include "allocators/contract/models.hpp"
+#include "fuzz/damage/buddy.hpp"
 #include "fuzz/machines/live_memory.hpp"
 #include "fuzz/machines/machine.hpp"
 #include "fuzz/machines/settings.hpp"
@@ -97,6 +98,7 @@ class PageMachine final : public Machine {
     [[nodiscard]] bool give(Block& block, CpuId cpu);
     void hold(Item& item);
     void drop(Item& item, CpuId cpu);
+    void damage(const Operation& op);
     void misuse(const Operation& op);
 
     [[nodiscard]] bool adopt(const Block& block, Gfp gfp);
@@ -185,6 +187,9 @@ void PageMachine<Cpus>::do_it(const Operation& op) {
             break;
         case OpKind::walk:
             if (op.strike_at == 0 && depth_ == 1) judge_record();
+            break;
+        case OpKind::damage:
+            damage(op);
             break;
         default:
             return misuse(op);
@@ -557,6 +562,13 @@ void PageMachine<Cpus>::drop(Item& item, CpuId cpu) {
         if (!disown(dropped)) return;
     }
     buddy_.put_page(&arena_.page(dropped.first), cpu);
+}
+
+template <class Cpus>
+void PageMachine<Cpus>::damage(const Operation& op) {
+    std::vector<ZonePart<Cpus>> parts;
+    for (const auto& zone : buddy_.zones()) parts.push_back({arena_, *zone, cpus_.count()});
+    Machine::damage(op, std::span{parts}, zone_damages<Cpus>(), [&] { return buddy_.find_violation(); });
 }
 
 template <class Cpus>

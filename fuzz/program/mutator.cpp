@@ -53,9 +53,10 @@ OpKind random_kind(OpSet set, Random& random) {
 constexpr OpSet misuses =
     op_set(OpKind::misuse_overwrite, OpKind::misuse_use_freed, OpKind::misuse_twice, OpKind::misuse_inside,
            OpKind::misuse_foreign, OpKind::misuse_cache, OpKind::misuse_order);
-/// Operations that end a program, or empty the machine, are drawn less often.
-constexpr OpSet rare = misuses | op_set(OpKind::drain, OpKind::walk, OpKind::pages_fill, OpKind::shrink,
-                                        OpKind::cache_destroy, OpKind::unreserve, OpKind::fail);
+/// Operations that end a program, empty the machine or look at all of it are drawn less often.
+constexpr OpSet rare =
+    misuses | op_set(OpKind::drain, OpKind::walk, OpKind::damage, OpKind::pages_fill, OpKind::shrink,
+                     OpKind::cache_destroy, OpKind::unreserve, OpKind::fail);
 
 Setup random_setup(const Language& language, Random& random) {
     Setup setup{.cpus = byte(random, 4),
@@ -208,7 +209,7 @@ Operation random_operation(const Setup& setup, const Language& language, Random&
     op.slot = byte(random, slot_count);
     op.gfp = random.one_in(3) ? byte(random, gfp_choices.size()) : std::uint8_t{0};
     op.size = random_size(random);
-    op.count = random_count(random);
+    op.count = op.kind == OpKind::damage ? byte(random, 256) : random_count(random);
     op.align = random.one_in(2) ? std::uint8_t{0} : byte(random, 16);
     if (random.one_in(4)) random_strike(op, random);
     return op;

@@ -83,8 +83,10 @@ enum class OpKind : std::uint8_t {
     misuse_foreign,    ///< an address that nobody gave is freed
     misuse_cache,      ///< freed to a cache that it is not from
     misuse_order,      ///< a block freed with another order
+    // Damage, undone: find_violation must name it.
+    damage,  ///< number `count` of the allocator's damages (fuzz/damage), `size` and `slot` say where
 };
-inline constexpr std::size_t op_kind_count = static_cast<std::size_t>(OpKind::misuse_order) + 1;
+inline constexpr std::size_t op_kind_count = static_cast<std::size_t>(OpKind::damage) + 1;
 
 struct Operation {
     OpKind kind = OpKind::walk;
@@ -175,6 +177,7 @@ inline constexpr std::array<OpInfo, op_kind_count> op_infos{{
     {OpKind::misuse_foreign, "misuse_foreign", {.count = true}, false, {}},
     {OpKind::misuse_cache, "misuse_cache", {.slot = true, .cache = true}, false, {}},
     {OpKind::misuse_order, "misuse_order", {.slot = true, .count = true}, false, {}},
+    {OpKind::damage, "damage", {.slot = true, .size = true, .count = true}, false, {}},
 }};
 // clang-format on
 

@@ -9,15 +9,13 @@ namespace {
 constexpr OpSet object_operations = op_set(
     OpKind::alloc, OpKind::alloc_many, OpKind::resize, OpKind::release, OpKind::release_bulk,
     OpKind::release_some, OpKind::cache_create, OpKind::cache_destroy, OpKind::cache_alloc,
-    OpKind::cache_bulk, OpKind::shrink, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_foreign);
-constexpr OpSet judged_misuse = op_set(OpKind::misuse_twice, OpKind::misuse_inside, OpKind::misuse_cache);
+    OpKind::cache_bulk, OpKind::shrink, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice,
+    OpKind::misuse_inside, OpKind::misuse_foreign, OpKind::misuse_cache, OpKind::damage);
 constexpr OpSet slub_operations =
-    object_operations | judged_misuse |
+    object_operations |
     op_set(OpKind::flush, OpKind::tune, OpKind::validate, OpKind::misuse_overwrite, OpKind::misuse_use_freed);
-constexpr OpSet sheaf_operations =
-    object_operations | judged_misuse | op_set(OpKind::flush, OpKind::misuse_overwrite);
+constexpr OpSet sheaf_operations = object_operations | op_set(OpKind::flush, OpKind::misuse_overwrite);
 constexpr OpSet slab_operations = object_operations | op_set(OpKind::flush, OpKind::tune, OpKind::advance);
-constexpr OpSet slob_operations = object_operations | judged_misuse;
 
 const std::vector<Knob>& slub_knobs() {
     static const std::vector<Knob> knobs{
@@ -94,7 +92,7 @@ std::vector<Target> object_targets() {
         target<SlabObjects<OwnedCpus>>("slab", "SLAB over buddy", "slab", slab_operations, slab_knobs()),
         target<SlabObjects<SimulatedCpus>>("slab-schedule", "SLAB, struck at marked points", "slab",
                                            slab_operations, slab_knobs()),
-        target<SlobObjects<OwnedCpus>>("slob", "SLOB over buddy", "slob", slob_operations, slob_knobs()),
+        target<SlobObjects<OwnedCpus>>("slob", "SLOB over buddy", "slob", object_operations, slob_knobs()),
     };
 }
 

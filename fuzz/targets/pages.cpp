@@ -8,7 +8,7 @@ namespace {
 constexpr OpSet page_operations =
     op_set(OpKind::pages, OpKind::pages_bulk, OpKind::pages_exact, OpKind::pages_fill, OpKind::release,
            OpKind::release_some, OpKind::hold, OpKind::drop, OpKind::local_drain, OpKind::unreserve,
-           OpKind::drain, OpKind::walk, OpKind::misuse_order, OpKind::misuse_twice);
+           OpKind::drain, OpKind::walk, OpKind::misuse_order, OpKind::misuse_twice, OpKind::damage);
 
 const std::vector<Knob>& page_knobs() {
     static const std::vector<Knob> knobs{
