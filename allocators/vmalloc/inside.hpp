@@ -32,6 +32,9 @@ struct CongruentAreas<Cpus>::Inside {
 template <class Cpus, Mmu M>
 struct Vmalloc<Cpus, M>::Inside {
     static VmapSpace<Cpus>& space(Vmalloc& vm) { return vm.space_; }
+    static VmapBlocks<Cpus>& blocks(Vmalloc& vm) { return vm.blocks_; }
+    static M& mmu(Vmalloc& vm) { return vm.mmu_; }
+    static std::atomic<std::uint64_t>& nr_vmalloc_pages(Vmalloc& vm) { return vm.nr_vmalloc_pages_; }
 };
 
 }  // namespace kmemlab

@@ -51,10 +51,20 @@ void KmapMachine::perform(const Operation& op) {
             break;
         case OpKind::walk:
             break;
+        case OpKind::damage:
+            damage(op);
+            break;
         default:
             return misuse(op);
     }
     judge_operation();
+}
+
+void KmapMachine::damage(const Operation& op) {
+    std::vector<KmapPart> parts;
+    for (CpuId cpu{0}; cpu.value() < cpus_.count(); ++cpu)
+        parts.push_back({*kmap_, memory_.start() + (memory_.frames() - 1), cpu});
+    Machine::damage(op, std::span{parts}, kmap_damages(), [&] { return kmap_->find_violation(); });
 }
 
 void KmapMachine::judge_mapping(const Mapping& mapping, CpuId cpu) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "allocators/kmap/kmap.hpp"
+#include "fuzz/damage/mapping.hpp"
 #include "fuzz/machines/mapping_machine.hpp"
 
 namespace kmemlab::fuzz {
@@ -75,6 +76,7 @@ class KmapMachine final : public MappingMachine {
     void stop(CpuId cpu);
     void resume(CpuId cpu);
     void touch(const Operation& op);
+    void damage(const Operation& op);
     void misuse(const Operation& op);
     void judge_mapping(const Mapping& mapping, CpuId cpu);
     void judge_gone(const std::vector<Mapping>& levels, CpuId cpu);

@@ -107,6 +107,8 @@ void Machine::judge_report(std::size_t first, MisuseKind due, MisuseKind other) 
     if (reports_.size() != first + 1)
         return break_law("G11", "{} reports of {}", reports_.size() - first, to_string(due));
     const MisuseKind got = reports_[first].kind;
+    if (reports_[first].report.empty() || to_string(got) == "unknown")
+        return break_law("G11", "a report that says nothing, or is of no kind");
     if (got != due && got != other)
         break_law("G11", "reported as {} instead of {}: {}", to_string(got), to_string(due),
                   reports_[first].report);

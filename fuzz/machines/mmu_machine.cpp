@@ -61,10 +61,21 @@ void MmuMachine::perform(const Operation& op) {
         case OpKind::fail:
             fail(op);
             break;
+        case OpKind::damage:
+            damage(op);
+            break;
         default:
             break;
     }
     judge_operation();
+}
+
+void MmuMachine::damage(const Operation& op) {
+    std::vector<SoftMmuPart> parts;
+    for (unsigned c = 0; c < cpus_.count(); ++c) {
+        if (!outside_[c]) parts.push_back({*mmu_, CpuId{c}});
+    }
+    Machine::damage(op, std::span{parts}, soft_mmu_damages(), [&] { return mmu_->find_violation(); });
 }
 
 /// The first place for so many pages, aligned to their number if they are for one leaf, where nothing is

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/damage/mapping.hpp"
 #include "fuzz/machines/mapping_machine.hpp"
 #include "fuzz/oracle/page_runs.hpp"
 
@@ -35,6 +36,7 @@ class MmuMachine final : public MappingMachine {
         return mmu_->window().begin.page() + op.size % mmu_->window().pages();
     }
     [[nodiscard]] std::optional<std::uint64_t> place(std::uint64_t page, std::uint64_t pages) const;
+    void damage(const Operation& op);
     void map(const Operation& op);
     void map_huge(const Operation& op);
     void judge_map(bool mapped, const Item& item, const oracle::Frames& frames, std::uint64_t refused_before,

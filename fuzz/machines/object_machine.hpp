@@ -203,10 +203,10 @@ struct SlabObjects {
     static constexpr bool passes_nofail = false;  ///< SLAB-20
     [[nodiscard]] static bool debugs(const typename Allocator::Cache&) { return false; }
     [[nodiscard]] static bool debugs_kmalloc(const Config&) { return false; }
-    /// Bad frees are found when they come to the slabs; one of two in debug builds only.
+    /// Bad frees are found when they come to the slabs; all second ones in debug builds only.
     static constexpr bool checks_late = true;
     [[nodiscard]] static CacheFlags checks(const Allocator&, const typename Allocator::Cache*, std::size_t) {
-        return debug_checks ? CacheFlags::consistency_checks : CacheFlags::none;
+        return CacheFlags::consistency_checks;
     }
 };
 template <class Cpus>

@@ -467,6 +467,9 @@ void ObjectMachine<Objects>::misuse(const Operation& op) {
     const bool judged =
         (checked && (op.kind != OpKind::misuse_overwrite || has(checks, CacheFlags::red_zone))) ||
         sees_inside;
+    if constexpr (requires { Objects::checks_late; }) {
+        if (op.kind == OpKind::misuse_twice && !debug_checks) return;
+    }
     if (!judged || !prepare_release(object, *item)) return;
     item->objects.erase(item->objects.begin());
     switch (op.kind) {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "allocators/kstack/stacks.hpp"
+#include "fuzz/damage/stacks.hpp"
 #include "fuzz/machines/mapping_machine.hpp"
 
 namespace kmemlab::fuzz {
@@ -108,6 +109,7 @@ class StackMachine final : public MappingMachineOn<typename Below::Mmu> {
     void forget(Task& task, CpuId cpu);
     void leave(Task& task);
     void move_neighbour(const Operation& op);
+    void damage(const Operation& op);
     void misuse(const Operation& op);
     void judge_drained();
     void judge_null(std::uint64_t refused_before, CpuId cpu);
@@ -210,10 +212,24 @@ void StackMachine<Below>::perform(const Operation& op) {
                 if (text.content.empty()) break_law("text", "{} is empty", text.name);
             }
             break;
+        case OpKind::damage:
+            damage(op);
+            break;
         default:
             return misuse(op);
     }
     judge_operation();
+}
+
+template <class Below>
+void StackMachine<Below>::damage(const Operation& op) {
+    using Part = StackPart<Below>;
+    std::vector<Part> parts;
+    for (const Task& task : tasks_.all()) {
+        if (!task.empty()) parts.push_back({stacks(), *task.stack, cpu_of(op)});
+    }
+    Machine::damage(op, std::span{parts}, std::span<const DamageKind<Part>>{StackDamages<Below>::kinds},
+                    [&] { return stacks().find_violation(); });
 }
 
 // --- Judgement ---

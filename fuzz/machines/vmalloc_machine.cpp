@@ -63,10 +63,26 @@ void VmallocMachine<M>::perform(const Operation& op) {
         case OpKind::walk:
             judge_text();
             break;
+        case OpKind::damage:
+            damage(op);
+            break;
         default:
             return misuse(op);
     }
     judge_operation();
+}
+
+/// Of vmalloc, or of real mappings below; the software MMU has a machine of its own.
+template <class M>
+void VmallocMachine<M>::damage(const Operation& op) {
+    if constexpr (std::same_as<M, HostMmu>) {
+        std::vector<HostMmuPart> parts{{*mmu_, arena_.end()}};
+        if (op.count >= 128)
+            return Machine::damage(op, std::span{parts}, host_mmu_damages(),
+                                   [&] { return mmu_->find_violation(); });
+    }
+    std::vector<VmallocPart<M>> parts{{*vmalloc_}};
+    Machine::damage(op, std::span{parts}, vmalloc_damages<M>(), [&] { return vmalloc_->find_violation(); });
 }
 
 // --- Judgement ---

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "allocators/vmalloc/vmalloc.hpp"
+#include "fuzz/damage/mapping.hpp"
 #include "fuzz/machines/mapping_machine.hpp"
 
 namespace kmemlab::fuzz {
@@ -62,6 +63,7 @@ class VmallocMachine final : public MappingMachineOn<M> {
     void release(Item& item, CpuId cpu);
     void touch(const Item& item, const Operation& op);
     void settle(bool drained);
+    void damage(const Operation& op);
     void misuse(const Operation& op);
 
     [[nodiscard]] std::optional<VirtAddr> lowest_fit(std::uint64_t bytes) const;

@@ -15,19 +15,19 @@ namespace {
 constexpr OpSet vmalloc_operations =
     op_set(OpKind::area, OpKind::area_huge, OpKind::map, OpKind::map_ram, OpKind::release, OpKind::touch,
            OpKind::purge, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_foreign,
-           OpKind::misuse_inside, OpKind::misuse_twice);
+           OpKind::misuse_inside, OpKind::misuse_twice, OpKind::damage);
 
 constexpr OpSet mmu_operations =
     op_set(OpKind::map, OpKind::map_huge, OpKind::release, OpKind::release_some, OpKind::touch, OpKind::purge,
-           OpKind::flush_range, OpKind::leave, OpKind::enter, OpKind::fail, OpKind::walk);
+           OpKind::flush_range, OpKind::leave, OpKind::enter, OpKind::fail, OpKind::walk, OpKind::damage);
 constexpr OpSet percpu_operations =
     op_set(OpKind::chunk, OpKind::area, OpKind::release, OpKind::purge, OpKind::drain, OpKind::walk);
-constexpr OpSet kmap_operations =
-    op_set(OpKind::map, OpKind::release, OpKind::map_local, OpKind::unmap_local, OpKind::leave, OpKind::enter,
-           OpKind::touch, OpKind::fail, OpKind::walk, OpKind::misuse_order, OpKind::misuse_foreign);
-constexpr OpSet stack_operations =
-    op_set(OpKind::fork, OpKind::release, OpKind::run, OpKind::look, OpKind::forget, OpKind::grace,
-           OpKind::offline, OpKind::area, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice);
+constexpr OpSet kmap_operations = op_set(
+    OpKind::map, OpKind::release, OpKind::map_local, OpKind::unmap_local, OpKind::leave, OpKind::enter,
+    OpKind::touch, OpKind::fail, OpKind::walk, OpKind::misuse_order, OpKind::misuse_foreign, OpKind::damage);
+constexpr OpSet stack_operations = op_set(
+    OpKind::fork, OpKind::release, OpKind::run, OpKind::look, OpKind::forget, OpKind::grace, OpKind::offline,
+    OpKind::area, OpKind::drain, OpKind::fail, OpKind::walk, OpKind::misuse_twice, OpKind::damage);
 constexpr OpSet host_stack_operations = stack_operations | bit(OpKind::reach);
 /// Nobody else may map beside dynamic stacks.
 constexpr OpSet dynamic_stack_operations =
