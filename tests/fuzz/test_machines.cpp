@@ -10,6 +10,34 @@ using namespace kmemlab::fuzz;
 
 namespace {
 
+/// A number that must be 0, and a checker that sees only up to a bound.
+class Checked final : public Machine {
+  public:
+    Checked(int bound, int begin) : bound_{bound}, number_{begin} {}
+    void perform(const Operation& op) override {
+        static constexpr std::array<DamageKind<Part>, 3> kinds{{
+            {"a one", "X1 X2", [](const Part& part, Damage& d) { d.set(part.number, 1); }},
+            {"a two", "X1", [](const Part& part, Damage& d) { d.set(part.number, 2); }},
+            {"nothing", "X3", [](const Part&, Damage&) {}},
+        }};
+        std::vector<Part> parts{{number_}};
+        damage(op, std::span{parts}, std::span<const DamageKind<Part>>{kinds},
+               [&] { return find_violation(); });
+    }
+    [[nodiscard]] MaybeViolation find_violation() override {
+        if (number_ == 0 || number_ > bound_) return {};
+        return violation(number_ == 1 ? "X2" : "X4", "{}", number_);
+    }
+    void tear_down() override { CHECK(number_ == 0); }
+
+  private:
+    struct Part {
+        int& number;
+    };
+    int bound_;
+    int number_;
+};
+
 /// Writes down what it is told, and passes marked points.
 class Recorder final : public Machine {
   public:
@@ -106,6 +134,21 @@ TEST_CASE("the first broken law ends the run, and says after which operation") {
 
 TEST_CASE("after a judged misuse nothing more is asked") {
     CHECK(run_recorded({op(OpKind::alloc, 0, 77), op(OpKind::alloc, 0)}).log == "alloc0()");
+}
+
+TEST_CASE("damage must be noticed, be named rightly, and be gone after its repair") {
+    const auto law_of = [](int bound, int begin, std::uint8_t which) {
+        const MachineMaker make = [&](const Setup&, const Language&) -> std::unique_ptr<Machine> {
+            return std::make_unique<Checked>(bound, begin);
+        };
+        const auto found = run(make, {Setup{}, {{.kind = OpKind::damage, .count = which}}}, language);
+        return found ? found->law + ": " + found->what : "";
+    };
+    CHECK(law_of(1, 0, 0).empty());
+    CHECK(law_of(0, 0, 0) == "X1: nobody noticed a one");
+    CHECK(law_of(9, 0, 1) == "X1: a two was taken for X4: 2");
+    CHECK(law_of(9, 7, 0) == "X4: 7");  // it was broken before
+    CHECK(law_of(0, 0, 2).empty());     // nothing was damaged
 }
 
 TEST_CASE("an operation that passes points without end breaks C4") {
