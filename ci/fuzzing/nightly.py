@@ -126,7 +126,7 @@ class Steps:
             return found
         known = {path.read_bytes() for path in files_in(kept)}
         after = files_in(small)
-        before = len(files_in(corpus))
+        before = sum(len(files_in(folder)) for folder in sources)
         shutil.rmtree(corpus, ignore_errors=True)
         small.rename(corpus)
         return {"before": before, "after": len(after), "new": sum(path.read_bytes() not in known for path in files_in(corpus))}
