@@ -20,8 +20,8 @@ SIGNS = (
     (re.compile(r"check failed: (.+)"), "crash"),
     (re.compile(r"runtime error: (.+)"), "crash"),
     (re.compile(r"(?:ERROR|WARNING): (?:Address|Leak|Memory|Thread)Sanitizer: (.+)"), "crash"),
+    (re.compile(r"libc\+\+abi: (.+)|terminate called (?:.+\n +what\(\): +)?(.+)"), "crash"),
     (re.compile(r"ERROR: libFuzzer: (.+)"), "crash"),
-    (re.compile(r"libc\+\+abi: (.+)|terminate called (.+)"), "crash"),
 )
 
 

@@ -50,6 +50,8 @@ class Reports(unittest.TestCase):
                 ("==7==ERROR: AddressSanitizer: use-after-poison on address 0x7f00 at pc 0x1\n", "crash", "use-after-poison"),
                 ("==7== ERROR: libFuzzer: timeout after 10 seconds", "C4", None),
                 ("==7== ERROR: libFuzzer: out-of-memory (malloc(99))", "crash", "out-of-memory (malloc(99))"),
+                ("terminate called after throwing an instance of 'E'\n  what():  257 CPUs\n==1== ERROR: libFuzzer: deadly signal", "crash", "257 CPUs"),
+                ("terminate called without an active exception\n", "crash", "without an active exception"),
                 ("Segmentation fault", "crash", "the process ended")):
             with self.subTest(log):
                 found = libfuzzer.judge(log)
