@@ -295,6 +295,7 @@ void VmallocMachine<M>::take_mapping(Kind kind, const Operation& op) {
     const auto at =
         kind == Kind::vmap ? vmalloc_->vmap(item.frames, cpu) : vmalloc_->vm_map_ram(item.frames, cpu);
     const std::uint64_t pages = item.frames.size();
+    block_area_ = block_area_ || item.in_block();  // it stays if only the mapping fails
     if (!at) {
         if (pages == 0) return;
         const std::size_t block = vmalloc_->blocks().block_pages() << page_shift;
@@ -308,7 +309,6 @@ void VmallocMachine<M>::take_mapping(Kind kind, const Operation& op) {
     }
     if (pages == 0) return break_law("V11", "{:#x} for no frames", at->value());
     item.at = *at;
-    block_area_ = block_area_ || item.in_block();
     judge_range(item, kind == Kind::vmap ? 1 : 0);
     for (std::uint64_t i = 0; i < pages && !broken(); ++i) {
         if (i == 0 || item.is_marked(i)) judge_page(item, i, cpu);
