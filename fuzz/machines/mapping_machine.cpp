@@ -134,6 +134,11 @@ void MappingMachineOn<M>::judge_operation() {
 
 template <class M>
 bool MappingMachineOn<M>::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cpu) {
+    // A pageblock of the HIGHATOMIC reserve counts whole while the request has pages of it, and can be given
+    // back now that it has not: what is to be had now was not there then.
+    for (const auto& zone : buddy_.zones()) {
+        if (zone->reserved_highatomic() > 0) return false;
+    }
     constexpr std::uint64_t pages_below_table = 512;
     constexpr std::uint64_t most_levels = 5;
     const std::uint64_t tables = (pages / pages_below_table + 3) * most_levels;
