@@ -104,11 +104,6 @@ class ThreadedRun {
             case OpKind::cache_alloc:
             case OpKind::cache_bulk:
                 return allocate_from_cache(op, cpu);
-            case OpKind::shrink: {
-                const std::shared_lock guard{r.lock};
-                if (r.cache != nullptr) static_cast<void>(allocator_.kmem_cache_shrink(*r.cache, cpu));
-                return;
-            }
             default:
                 return;
         }
