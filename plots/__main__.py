@@ -1,4 +1,4 @@
-"""The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html
+"""The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html | compare A B
 
 Exit status 0: written. 2: the files or options cannot be used; one line on stderr names the file and what was
 expected, and nothing is written.
@@ -30,6 +30,16 @@ def parser():
     report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, the scoreboard or a micro benchmark")
     report.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
     report.add_argument("--title", default="Kernel memory allocators compared", help="title of the page")
+    compare_ = commands.add_parser("compare", help="tell which rows of a second run are slower or faster",
+                                   description="Compares the rows of two runs of the same benchmarks: the ratio of the medians with its 95 %% interval, "
+                                               "Mann and Whitney's p raised for the number of rows, the effect (in which share of the pairs B is slower), "
+                                               "and a verdict where interval and p agree.")
+    compare_.add_argument("files", nargs="+", metavar="FILE", help="A and B; with --self-check any number")
+    compare_.add_argument("--force", action="store_true", help="compare runs of different environments too")
+    compare_.add_argument("--self-check", action="store_true", help="compare each file with itself: nothing may differ, and a delay of 5 %% must be found; status 1 otherwise")
+    compare_.add_argument("--fail-if-slower", action="store_true", help="status 1 if a row of B is slower")
+    compare_.add_argument("--markdown", action="store_true", help="a table for a page or a comment")
+    compare_.add_argument("-o", "--output", metavar="FILE", help="also draw the ratios: a name that ends in .svg or .png")
     return top
 
 
@@ -70,6 +80,14 @@ def report(arguments):
     style.write(arguments.output, build(load(arguments.files), arguments.title).encode())
 
 
+def compare(arguments):
+    from plots import compare as comparison
+    from plots.load import InputError
+    if arguments.output and not arguments.output.lower().endswith((".svg", ".png")):
+        raise InputError(f"{arguments.output}: expected a name that ends in .svg or .png")
+    return comparison.run(arguments)
+
+
 def list_figures(_):
     from plots.figures import FIGURES
     for spec in FIGURES.values():
@@ -84,14 +102,13 @@ def main(words=None):
         print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
         return 2
     try:
-        {"list": list_figures, "draw": draw, "report": report}[arguments.command](arguments)
+        return {"list": list_figures, "draw": draw, "report": report, "compare": compare}[arguments.command](arguments) or 0
     except InputError as error:
         print(f"plots: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except ImportError as error:
         print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
         return 2
-    return 0
 
 
 if __name__ == "__main__":

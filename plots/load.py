@@ -265,10 +265,9 @@ def split_name(name):
             work if allocator is None else parts[allocator])
 
 
-def add_benchmarks(rows, source, node, shared):
-    """Rows of run type `iteration`; aggregates are ours to compute, so that their spread is known."""
-    time = "cpu_time" if source.kind == "mapping" else "real_time"
-    seen = {}
+def iterations(node, kind):
+    """(run's name, row's name, ns) of each row of run type `iteration`; aggregates are ours to compute, so that their
+    spread is known. Where the kernel's time belongs to what is measured (mapping), it is processor time."""
     for row in node.items():
         name = row.at("name").text()
         if row.value.get("run_type", "iteration") != "iteration":
@@ -279,12 +278,18 @@ def add_benchmarks(rows, source, node, shared):
         unit = row.text_or("time_unit", "ns")
         if unit not in NANOSECONDS:
             row.at("time_unit").fail("one of " + ", ".join(NANOSECONDS))
-        work, size, allocator = split_name(row.text_or("run_name", name))
+        time = row.at("cpu_time" if kind == "mapping" else "real_time").number()
+        yield row.text_or("run_name", name), name, time * NANOSECONDS[unit]
+
+
+def add_benchmarks(rows, source, node, shared):
+    seen = {}
+    for run_name, name, ns in iterations(node, source.kind):
+        work, size, allocator = split_name(run_name)
         seen[name] = seen.get(name, 0) + 1
         rows[source.kind].append({"work": work, "size": size, "allocator": allocator,
                                   "label": f"{allocator} ({source.label})" if shared else allocator,
-                                  "repetition": seen[name],
-                                  "ns": row.at(time).number() * NANOSECONDS[unit]})
+                                  "repetition": seen[name], "ns": ns})
 
 
 def kind_of(node):

@@ -1,0 +1,144 @@
+"""Two runs compared: what gets a verdict, what does not, and what is said when nothing can be told."""
+
+import json
+import unittest
+from pathlib import Path
+
+import numpy as np
+
+import sample
+from plots import compare
+from test_command import run
+
+
+def noisy(generator, median, repetitions, spread=0.01):
+    """Times of one row, in ns."""
+    return [float(value) for value in median * np.exp(generator.normal(0, spread, repetitions))]
+
+
+def document(rows, **context):
+    environment = {"cpu": "Example CPU", "num_cpus": 2, "kernel": "6.1.0", "compiler": "g++ 12.2.0", **context}
+    return {"context": environment,
+            "benchmarks": [{"name": name, "run_name": name, "run_type": "iteration", "repetition_index": i, "real_time": value,
+                            "cpu_time": value, "time_unit": "ns"} for name, values in rows.items() for i, value in enumerate(values)]}
+
+
+class Verdicts(unittest.TestCase):
+    def setUp(self):
+        self.dice = np.random.default_rng(7)
+
+    def verdicts(self, a, b):
+        return dict(compare.frame(a, b)[["name", "verdict"]].itertuples(index=False))
+
+    def test_a_delay_is_found_in_its_row_alone_and_in_its_direction(self):
+        names = [f"pair/{size}/slub" for size in range(8)]
+        a = {name: noisy(self.dice, 10, 15) for name in names}
+        b = {name: noisy(self.dice, 10, 15) for name in names}
+        b["pair/3/slub"] = [value * 1.05 for value in b["pair/3/slub"]]
+        b["pair/5/slub"] = [value / 1.05 for value in b["pair/5/slub"]]
+        told = self.verdicts(a, b)
+        self.assertEqual({name: told.pop(name) for name in ("pair/3/slub", "pair/5/slub")},
+                         {"pair/3/slub": "slower", "pair/5/slub": "faster"})
+        self.assertEqual(set(told.values()), {"no difference"})
+
+    def test_of_runs_of_the_same_thing_few_get_any_verdict(self):
+        wrong = 0
+        for _ in range(40):
+            rows = [{f"row/{i}/slub": noisy(self.dice, 10, 12, 0.05) for i in range(5)} for _ in range(2)]
+            wrong += bool(set(self.verdicts(*rows).values()) & {"slower", "faster"})
+        self.assertLessEqual(wrong, 5)
+
+    def test_one_outlier_is_no_difference(self):
+        a = {"pair/64/slub": noisy(self.dice, 10, 12)}
+        b = {"pair/64/slub": noisy(self.dice, 10, 11) + [1000.0]}
+        self.assertEqual(self.verdicts(a, b), {"pair/64/slub": "no difference"})
+
+    def test_three_repetitions_support_nothing_and_it_is_said_how_many_would(self):
+        a, b = {"pair/64/slub": [1.0, 1.01, 1.02]}, {"pair/64/slub": [9.0, 9.01, 9.02]}
+        self.assertEqual(self.verdicts(a, b), {"pair/64/slub": "too few repetitions"})
+        self.assertEqual(compare.repetitions_for(1), 4)
+        self.assertLessEqual(compare.least_p(4, 4), compare.ALPHA)
+
+    def test_p_values_are_raised_as_holm_does(self):
+        for found, wanted in zip(compare.holm([0.01, 0.04, 0.03]), (0.03, 0.06, 0.06)):
+            self.assertAlmostEqual(found, wanted)
+        self.assertEqual(compare.holm([0.9, 0.8]), [1.0, 1.0])
+
+    def test_the_effect_is_the_share_of_pairs_in_which_b_is_slower(self):
+        data = compare.frame({"a/1/x": [1.0, 2.0, 3.0, 4.0]}, {"a/1/x": [10.0, 20.0, 30.0, 40.0]})
+        self.assertEqual(data.effect[0], 1.0)
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        scratch = sample.scratch()
+        self.addCleanup(scratch.cleanup)
+        self.folder = Path(scratch.name)
+        dice = np.random.default_rng(3)
+        self.rows = {f"pair/{size}/slub": noisy(dice, size, 12) for size in (8, 64, 4096)}
+        self.a = self.write("a.json", self.rows)
+        self.b = self.write("b.json", {name: [value * (1.1 if "64/" in name else 1.0) for value in noisy(dice, np.median(values), 12)]
+                                       for name, values in self.rows.items()})
+
+    def write(self, name, rows, **context):
+        return sample.write(self.folder, json.dumps(document(rows, **context)), name)
+
+    def test_a_table_a_summary_and_a_status_for_who_asks(self):
+        status, out, err = run("compare", self.a, self.b)
+        self.assertEqual((status, err), (0, ""))
+        self.assertRegex(out, r"pair/64/slub +6[34]\.\d\sns +70\.\d\sns +1\.10\d .* slower\n")
+        self.assertIn("1 slower, 2 no difference of 3 rows", out)
+        self.assertEqual(run("compare", "--fail-if-slower", self.a, self.b)[0], 1)
+        self.assertEqual(run("compare", "--fail-if-slower", self.b, self.a)[0], 0)
+
+    def test_markdown_and_a_figure(self):
+        figure = self.folder / "ratios.svg"
+        status, out, err = run("compare", "--markdown", self.a, self.b, "-o", figure)
+        self.assertEqual((status, err), (0, ""))
+        self.assertTrue(out.startswith("| row | A | B |"))
+        self.assertIn("<svg", figure.read_text())
+
+    def test_other_environments_are_refused_by_name_or_forced(self):
+        other = self.write("other.json", self.rows, kernel="6.9.0")
+        status, out, err = run("compare", self.a, other)
+        self.assertEqual((status, out, err.count("\n")), (2, "", 1))
+        self.assertIn("kernel 6.1.0 and 6.9.0", err)
+        status, out, err = run("compare", "--force", self.a, other)
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("not the same: kernel 6.1.0 and 6.9.0", out)
+
+    def test_rows_of_one_run_alone_are_named(self):
+        more = self.write("more.json", {**self.rows, "pair/1/new": [1.0] * 12})
+        self.assertIn("only in B: pair/1/new", run("compare", self.a, more)[1])
+        self.assertIn("only in A: pair/1/new", run("compare", more, self.a)[1])
+
+    def test_self_check_finds_the_planted_delay_and_nothing_else(self):
+        dice = np.random.default_rng(11)
+        quiet = self.write("quiet.json", {f"pair/{i}/slub": noisy(dice, 10, 40) for i in range(5)})
+        status, out, _ = run("compare", "--self-check", quiet)
+        self.assertEqual(status, 0, out)
+        self.assertIn("against itself 0 of 5 rows differ; delayed by 5 % 5 are found slower", out)
+
+    def test_self_check_fails_where_the_noise_hides_a_delay_or_halves_differ(self):
+        dice = np.random.default_rng(12)
+        noise = self.write("noise.json", {"pair/1/slub": noisy(dice, 10, 20, 0.3)})
+        self.assertEqual(run("compare", "--self-check", noise)[0], 1)
+        biased = self.write("biased.json", {"pair/1/slub": [10 + i % 2 + i / 1000 for i in range(40)]})
+        status, out, _ = run("compare", "--self-check", biased)
+        self.assertEqual(status, 1)
+        self.assertIn("against itself 1 of 1 rows differ (pair/1/slub)", out)
+
+    def test_what_cannot_be_compared_is_refused_by_one_line(self):
+        empty = self.write("empty.json", {})
+        others = self.write("others.json", {"elsewhere/1/slub": [1.0, 2.0]})
+        board = sample.write(self.folder, '{"context": {}, "scoreboard": {}}', "board.json")
+        for words, naming in (([self.a], "two result files"), ([self.a, empty], "empty.json"), ([self.a, others], "rows of the same name"),
+                              ([self.a, board], "board.json"), ([self.a, self.b, "-o", "x.pdf"], "x.pdf"), ([self.a, "no-such-file"], "no-such-file")):
+            with self.subTest(words):
+                status, out, err = run("compare", *words)
+                self.assertEqual((status, out, err.count("\n")), (2, "", 1), err)
+                self.assertIn(naming, err)
+
+
+if __name__ == "__main__":
+    unittest.main()
