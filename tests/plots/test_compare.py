@@ -8,6 +8,7 @@ import numpy as np
 
 import sample
 from plots import compare
+from plots.intervals import Interval
 from test_command import run
 
 
@@ -58,6 +59,22 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(self.verdicts(a, b), {"pair/64/slub": "too few repetitions"})
         self.assertEqual(compare.repetitions_for(1), 4)
         self.assertLessEqual(compare.least_p(4, 4), compare.ALPHA)
+
+    def test_a_verdict_needs_the_interval_and_the_p_value(self):
+        apart, across = Interval(1.10, 1.05, 1.20), Interval(1.10, 0.95, 1.20)
+        self.assertEqual([compare.verdict(apart, 0.001, True), compare.verdict(across, 0.001, True), compare.verdict(apart, 0.2, True)],
+                         ["slower", "no difference", "no difference"])
+        apart, across = Interval(0.90, 0.80, 0.95), Interval(0.90, 0.80, 1.05)
+        self.assertEqual([compare.verdict(apart, 0.001, True), compare.verdict(across, 0.001, True), compare.verdict(apart, 0.2, True)],
+                         ["faster", "no difference", "no difference"])
+
+    def test_a_row_pays_for_those_beside_it(self):
+        low, high = [1.0, 1.01, 1.02, 1.03, 1.04, 1.05], [2.0, 2.01, 2.02, 2.03, 2.04, 2.05]
+        alone = compare.frame({"a/1/x": low}, {"a/1/x": high}).p[0]
+        self.assertAlmostEqual(alone, compare.least_p(6, 6))
+        names = ["a/1/x", "b/1/x", "c/1/x"]
+        data = compare.frame(dict.fromkeys(names, low), {"a/1/x": high, "b/1/x": low, "c/1/x": low})
+        self.assertAlmostEqual(data.p[0], 3 * alone)
 
     def test_p_values_are_raised_as_holm_does(self):
         for found, wanted in zip(compare.holm([0.01, 0.04, 0.03]), (0.03, 0.06, 0.06)):
