@@ -8,27 +8,27 @@ of cases. With few repetitions of many rows no p value can be that small: then i
 """
 
 import math
+import statistics
 
 import pandas as pd
 from scipy import stats
 
-from plots import intervals, style, units
+from plots import intervals, style, tables, units
 from plots.load import InputError, iterations, kind_of, read_json, short_labels
 
 ALPHA = 1 - intervals.LEVEL
-ENVIRONMENT = ("cpu", "num_cpus", "kernel", "governor", "thp", "compiler", "flags", "build_type", "checks")
+COMPARED = ("kmemlab_version", "mhz_per_cpu", "tunable ")  # what members begin with that two runs are compared for, or that a clock tells
 PLANTED = 1.05  # what a self-check must find
 VERDICTS = ("slower", "faster", "no difference", "too few repetitions")
 
 
 class Run:
-    """One result file: `rows` is {name: [ns of each repetition]}, `environment` {key: value} of what should be the same."""
+    """One result file: `rows` is {name: [ns of each repetition]}, `context` what it says of where it was measured."""
 
     def __init__(self, path, label):
         node = read_json(path)
         self.path, self.label = str(path), label
-        context = node.at("context").object()
-        self.environment = {key: context.get(key) for key in ENVIRONMENT}
+        self.context = node.at("context").object()
         self.rows = {}
         if node.at("benchmarks").value is None:
             node.at("benchmarks").fail("rows of a benchmark")
@@ -42,7 +42,8 @@ def load_pair(first, second):
 
 def differences(a, b):
     """What of the environments is not the same, in words."""
-    return [f"{key} {a.environment[key]} and {b.environment[key]}" for key in ENVIRONMENT if a.environment[key] != b.environment[key]]
+    return [f"{key} {' and '.join(values)}" for key, values, differs in tables.members((a.context, b.context))
+            if differs and not key.startswith(COMPARED)]
 
 
 def least_p(first, second):
@@ -85,7 +86,7 @@ def frame(a, b):
         first, second = a[name], b[name]
         ratio = intervals.ratio_interval(second, first)
         possible = least_p(len(first), len(second)) * len(names) <= ALPHA
-        rows.append({"name": name, "a": float(pd.Series(first).median()), "b": float(pd.Series(second).median()),
+        rows.append({"name": name, "a": statistics.median(first), "b": statistics.median(second),
                      "ratio": ratio.estimate, "low": ratio.low, "high": ratio.high, "p": p,
                      "effect": float(test.statistic) / (len(first) * len(second)), "verdict": verdict(ratio, p, possible)})
     return pd.DataFrame(rows)

@@ -153,17 +153,22 @@ def flat_context(context):
 EXPECTED_TO_DIFFER = {"date", "load_avg", "command", "executable"}
 
 
+def members(contexts):
+    """(member, its value in each context or None, whether those that have it differ where they should not)."""
+    contexts = [flat_context(context) for context in contexts]
+    for key in dict.fromkeys(key for context in contexts for key in context):
+        values = [context.get(key) for context in contexts]
+        yield key, values, len(set(values) - {None}) > 1 and key not in EXPECTED_TO_DIFFER
+
+
 def environment(sources):
     """One row per member of the contexts, one column per file; rows that differ between files are marked."""
-    contexts = [flat_context(source.context) for source in sources]
     rows, marked = [], set()
-    for key in dict.fromkeys(key for context in contexts for key in context):
-        cells = [context.get(key, "–") for context in contexts]
-        known = {cell for cell in cells if cell != "–"}
-        if len(known) > 1 and key not in EXPECTED_TO_DIFFER:
-            marked |= {(len(rows), column + 1) for column in range(len(cells))}
+    for key, values, differs in members(source.context for source in sources):
+        if differs:
+            marked |= {(len(rows), column + 1) for column in range(len(values))}
             key = f"{key} (differs)"
-        rows.append([key, *cells])
+        rows.append([key, *("–" if value is None else value for value in values)])
     return Table("Where and how it was measured; what differs between the files is marked",
                  ["member", *(source.label for source in sources)], rows, marked)
 

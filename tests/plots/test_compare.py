@@ -123,6 +123,15 @@ class Command(unittest.TestCase):
         status, out, err = run("compare", "--force", self.a, other)
         self.assertEqual((status, err), (0, ""))
         self.assertIn("not the same: kernel 6.1.0 and 6.9.0", out)
+        host = self.write("host.json", self.rows, host_name="elsewhere")
+        self.assertEqual(run("compare", self.write("here.json", self.rows, host_name="here"), host)[0], 2)
+
+    def test_what_is_compared_may_differ(self):
+        for name, context in (("version", {"kmemlab_version": "9.9"}), ("tunables", {"tunables": {"slub.cpu_partial": "0"}})):
+            with self.subTest(name):
+                first = self.write("first.json", self.rows, kmemlab_version="1.0", tunables={"slub.cpu_partial": "30"})
+                second = self.write("second.json", self.rows, **{"kmemlab_version": "1.0", "tunables": {"slub.cpu_partial": "30"}, **context})
+                self.assertEqual(run("compare", first, second)[0], 0)
 
     def test_rows_of_one_run_alone_are_named(self):
         more = self.write("more.json", {**self.rows, "pair/1/new": [1.0] * 12})
