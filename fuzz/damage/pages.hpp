@@ -73,4 +73,18 @@ inline void break_links(Damage& damage, const Arena& arena, const PageList& list
     damage.set(arena.page_at(second).prev, second);
 }
 
+// --- Blocks that tell wrong things of themselves; no_frame: nothing is done ---
+
+inline void rename_head(Damage& damage, const Arena& arena, FrameIndex block) {
+    if (block == no_frame) return;
+    const Order order{arena.page_at(block).load_state().order};
+    damage.set(arena.page_at(block + static_cast<FrameIndex>(damage.pick(order.pages()))).head, block + 1);
+}
+inline void change_owner(Damage& damage, const Arena& arena, FrameIndex block) {
+    if (block != no_frame) damage.set(arena.page_at(block).owner, &arena.page_at(block));
+}
+inline void lose_block(Damage& damage, const Arena& arena, FrameIndex block) {
+    if (block != no_frame) damage.set(arena.page_at(block).state, PageState{});
+}
+
 }  // namespace kmemlab::fuzz

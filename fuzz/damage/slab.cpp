@@ -199,18 +199,13 @@ class Table {
         if (p.cache.geometry.objects > 1) d.set(p.cache.reciprocal, 0U);
     }
     static void rename_head(const Part& p, Damage& d) {
-        const FrameIndex slab = any_slab(p, d);
-        if (slab == no_frame) return;
-        const std::size_t pages = p.cache.geometry.order.pages();
-        d.set(page(p, slab + static_cast<FrameIndex>(d.pick(pages))).head, slab + 1);
+        fuzz::rename_head(d, p.slab.arena(), any_slab(p, d));
     }
     static void change_owner(const Part& p, Damage& d) {
-        const FrameIndex slab = any_slab(p, d);
-        if (slab != no_frame) d.set(page(p, slab).owner, &page(p, slab));
+        fuzz::change_owner(d, p.slab.arena(), any_slab(p, d));
     }
     static void lose_large(const Part& p, Damage& d) {
-        const FrameIndex block = pick_block(d, blocks_of(p.slab.arena(), PageKind::large));
-        if (block != no_frame) d.set(page(p, block).state, PageState{});
+        lose_block(d, p.slab.arena(), pick_block(d, blocks_of(p.slab.arena(), PageKind::large)));
     }
 
   public:

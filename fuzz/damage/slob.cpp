@@ -178,12 +178,10 @@ class Table {
         if (block != no_frame && page(p, block).owner == &p.slob) d.set(page(p, block + 1).head, no_frame);
     }
     static void change_owner(const Part& p, Damage& d) {
-        const FrameIndex block = large_block(p, d);
-        if (block != no_frame) d.set(page(p, block).owner, &page(p, block));
+        fuzz::change_owner(d, p.slob.arena(), large_block(p, d));
     }
     static void lose_block(const Part& p, Damage& d) {
-        const FrameIndex block = large_block(p, d);
-        if (block != no_frame) d.set(page(p, block).state, PageState{});
+        fuzz::lose_block(d, p.slob.arena(), large_block(p, d));
     }
 
   public:

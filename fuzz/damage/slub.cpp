@@ -111,10 +111,7 @@ class Table {
         if (page(p, frame).owner != &p.cache) d.set(p.cache.slots[CpuId{0}].partial, frame);
     }
     static void rename_head(const Part& p, Damage& d) {
-        const FrameIndex slab = any_slab(p, d);
-        if (slab == no_frame) return;
-        const Order order{page(p, slab).load_state().order};
-        d.set(page(p, slab + static_cast<FrameIndex>(d.pick(order.pages()))).head, slab + 1);
+        fuzz::rename_head(d, p.slub.arena(), any_slab(p, d));
     }
 
     // --- U3, U4 ---
@@ -223,13 +220,11 @@ class Table {
         if (order.size() > 1) d.set(order[0], order[1]);
     }
     static void change_owner(const Part& p, Damage& d) {
-        const FrameIndex slab = any_slab(p, d);
-        if (slab != no_frame) d.set(page(p, slab).owner, &page(p, slab));
+        fuzz::change_owner(d, p.slub.arena(), any_slab(p, d));
     }
     static void drop_references(const Part& p, Damage& d) { d.set(p.cache.references, 0U); }
     static void lose_large(const Part& p, Damage& d) {
-        const FrameIndex block = pick_block(d, blocks_of(p.slub.arena(), PageKind::large));
-        if (block != no_frame) d.set(page(p, block).state, PageState{});
+        lose_block(d, p.slub.arena(), pick_block(d, blocks_of(p.slub.arena(), PageKind::large)));
     }
 
   public:
