@@ -20,7 +20,7 @@ bool parse_integer(std::string_view text, std::uint64_t& value) {
 
 }  // namespace
 
-Tunable integer_tunable(std::string key, std::string help, std::uint64_t& variable, std::uint64_t min,
+Tunable integer_tunable(Literal key, Literal help, std::uint64_t& variable, std::uint64_t min,
                         std::uint64_t max) {
     auto set = [&variable, min, max](std::string_view text) {
         std::uint64_t value = 0;
@@ -29,21 +29,20 @@ Tunable integer_tunable(std::string key, std::string help, std::uint64_t& variab
         return true;
     };
     auto get = [&variable] { return fmt::to_string(variable); };
-    return {std::move(key), std::move(help), fmt::format("{}..{}", min, max), set, get};
+    return {key, help, fmt::format("{}..{}", min, max), set, get};
 }
 
-Tunable switch_tunable(std::string key, std::string help, bool& variable) {
+Tunable switch_tunable(Literal key, Literal help, bool& variable) {
     auto set = [&variable](std::string_view text) {
         if (text != "0" && text != "1") return false;
         variable = text == "1";
         return true;
     };
     auto get = [&variable] { return std::string{variable ? "1" : "0"}; };
-    return {std::move(key), std::move(help), "0 or 1", set, get};
+    return {key, help, "0 or 1", set, get};
 }
 
-Tunable bytes_tunable(std::string key, std::string help, std::size_t& variable, std::size_t min,
-                      std::size_t max) {
+Tunable bytes_tunable(Literal key, Literal help, std::size_t& variable, std::size_t min, std::size_t max) {
     auto set = [&variable, min, max](std::string_view text) {
         std::size_t value = 0;
         if (!parse_bytes(text, value) || value < min || value > max) return false;
@@ -51,8 +50,7 @@ Tunable bytes_tunable(std::string key, std::string help, std::size_t& variable, 
         return true;
     };
     auto get = [&variable] { return fmt::to_string(variable); };
-    return {std::move(key), std::move(help), fmt::format("{}..{} bytes, or with K, M, G, T", min, max), set,
-            get};
+    return {key, help, fmt::format("{}..{} bytes, or with K, M, G, T", min, max), set, get};
 }
 
 Setting parse_setting(std::string_view text) {

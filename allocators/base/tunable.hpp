@@ -3,6 +3,7 @@
 /// line (`--set key=value`) go through apply_settings(), which refuses what it does not know.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -12,21 +13,29 @@
 
 namespace kmemlab {
 
+/// A text of the program itself: made of a literal, never of a string or a view that may die before it.
+class Literal : public std::string_view {
+  public:
+    template <std::size_t size>
+    // NOLINTNEXTLINE(google-explicit-constructor,cppcoreguidelines-avoid-c-arrays): a literal is an array
+    constexpr Literal(const char (&text)[size]) : std::string_view{text, size - 1} {}
+};
+
 struct Tunable {
-    std::string key;
-    std::string help;                           ///< one line: meaning and unit
+    Literal key;
+    Literal help;                               ///< one line: meaning and unit
     std::string accepted;                       ///< e.g. "0..10"
     std::function<bool(std::string_view)> set;  ///< false if the value is not accepted
     std::function<std::string()> get;
 };
 
 /// A tunable that is an integer from `min` to `max`; `variable` must outlive it.
-[[nodiscard]] Tunable integer_tunable(std::string key, std::string help, std::uint64_t& variable,
-                                      std::uint64_t min, std::uint64_t max);
+[[nodiscard]] Tunable integer_tunable(Literal key, Literal help, std::uint64_t& variable, std::uint64_t min,
+                                      std::uint64_t max);
 /// A tunable that is 0 or 1.
-[[nodiscard]] Tunable switch_tunable(std::string key, std::string help, bool& variable);
+[[nodiscard]] Tunable switch_tunable(Literal key, Literal help, bool& variable);
 /// A tunable that is an amount of memory: bytes, or with K, M, G, T behind the number.
-[[nodiscard]] Tunable bytes_tunable(std::string key, std::string help, std::size_t& variable, std::size_t min,
+[[nodiscard]] Tunable bytes_tunable(Literal key, Literal help, std::size_t& variable, std::size_t min,
                                     std::size_t max);
 
 struct Setting {

@@ -141,6 +141,19 @@ class Zone {
     [[nodiscard]] std::uint64_t lock_acquisitions() const { return lock_.acquisitions(); }
     [[nodiscard]] std::size_t metadata_bytes() const;
 
+    /// Calls visit(first frame, order) for each free block of at least that order, under the lock: none of
+    /// them is taken meanwhile.
+    template <class Visit>
+    void visit_free_blocks(Order least, CpuId cpu, Visit&& visit) {
+        const LockGuard<Cpus> guard{cpus_, lock_, cpu};
+        for (unsigned order = least.value(); order < order_count; ++order) {
+            for (const PageList& list : free_areas_[order].lists) {
+                for (FrameIndex i = list.head(); i != no_frame; i = PageArray{arena_}[i].next)
+                    visit(i, Order{order});
+            }
+        }
+    }
+
     /// Every law of this zone from primary data (B1..B8).
     [[nodiscard]] MaybeViolation find_violation() const;
 

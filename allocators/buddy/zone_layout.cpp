@@ -106,14 +106,14 @@ std::optional<std::array<std::uint64_t, max_zones>> parse_ratios(std::string_vie
 }
 
 /// A tunable that is a text of which `valid` is true.
-Tunable text_tunable(std::string key, std::string help, std::string_view accepted, std::string& variable,
+Tunable text_tunable(Literal key, Literal help, std::string_view accepted, std::string& variable,
                      bool (*valid)(std::string_view)) {
     auto set = [&variable, valid](std::string_view text) {
         if (!valid(text)) return false;
         variable = std::string{text};
         return true;
     };
-    return {std::move(key), std::move(help), std::string{accepted}, set, [&variable] { return variable; }};
+    return {key, help, std::string{accepted}, set, [&variable] { return variable; }};
 }
 
 bool valid_layout(std::string_view text) {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "allocators/contract/model.hpp"
-#include "allocators/machine/cpus.hpp"
+#include "allocators/contract/opaque_counts.hpp"
 
 namespace kmemlab {
 
@@ -38,17 +38,16 @@ class LibcMalloc {
         }
     };
 
-    explicit LibcMalloc(const Config& config)
-        : counts_{checked_cpu_count(config.cpus)}, in_use_at_start_{heap().used} {}
+    explicit LibcMalloc(const Config& config) : counts_{config.cpus}, in_use_at_start_{heap().used} {}
 
     [[nodiscard]] void* allocate(const Request& request) {
-        ++counts_[request.cpu].allocations;
+        counts_.allocated(request.cpu);
         if (request.align > alignof(std::max_align_t)) return allocate_aligned(request);
         return request.gfp.has(__GFP_ZERO) ? std::calloc(1, request.size) : std::malloc(request.size);
     }
     void deallocate(void* p, CpuId cpu) {
         if (p == nullptr) return;
-        ++counts_[cpu].frees;
+        counts_.freed(cpu);
         std::free(p);
     }
     [[nodiscard]] std::size_t usable_size(void* p) const { return malloc_usable_size(p); }
@@ -57,10 +56,7 @@ class LibcMalloc {
         AllocatorStats stats;
         const std::uint64_t whole = heap().whole;
         stats.held_bytes = whole - std::min(whole, in_use_at_start_);  // others may have given back since
-        for (CpuId cpu; cpu.value() < counts_.count(); ++cpu) {
-            stats.allocations[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].allocations;
-            stats.frees[static_cast<std::size_t>(Path::opaque)] += counts_[cpu].frees;
-        }
+        counts_.add_to(stats);
         return stats;
     }
     [[nodiscard]] Path last_path(CpuId) { return Path::opaque; }
@@ -70,11 +66,6 @@ class LibcMalloc {
     [[nodiscard]] FreeBlocks free_blocks() const { return {}; }
 
   private:
-    struct Counts {
-        std::uint64_t allocations = 0;
-        std::uint64_t frees = 0;
-    };
-
     /// Bytes taken from the system, and those of them that are not free.
     struct Heap {
         std::uint64_t whole = 0;
@@ -92,7 +83,7 @@ class LibcMalloc {
         return p;
     }
 
-    PerCpu<Counts> counts_;
+    OpaqueCounts counts_;
     std::uint64_t in_use_at_start_;
 };
 

@@ -27,21 +27,22 @@ AnyAllocator make_allocator(std::string_view name, std::span<const Setting> sett
 
 std::vector<TunableValue> tunables_of(std::string_view name, std::span<const Setting> settings) {
     std::vector<TunableValue> values;
-    visit_model(name, [&]<class M>() {
-        typename M::Config config = configure<M>(settings);
-        for (const Tunable& t : config.tunables()) values.push_back({t.key, t.help, t.accepted, t.get()});
-    });
+    visit_model(name, [&]<class M>() { values = tunables_of<M>(settings); });
     return values;
 }
 
 void check_settings(std::span<const Setting> settings, std::span<const std::string> names) {
-    std::vector<std::string> known;
+    std::vector<TunableValue> tunables;
     for (const std::string& name : names) {
-        for (TunableValue& tunable : tunables_of(name, settings)) {
-            if (std::find(known.begin(), known.end(), tunable.key) == known.end()) {
-                known.push_back(std::move(tunable.key));
-            }
-        }
+        for (TunableValue& tunable : tunables_of(name, settings)) tunables.push_back(std::move(tunable));
+    }
+    check_settings(settings, tunables);
+}
+
+void check_settings(std::span<const Setting> settings, std::span<const TunableValue> tunables) {
+    std::vector<std::string> known;
+    for (const TunableValue& tunable : tunables) {
+        if (std::find(known.begin(), known.end(), tunable.key) == known.end()) known.push_back(tunable.key);
     }
     refuse_unknown(settings, known);
 }

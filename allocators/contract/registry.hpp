@@ -79,11 +79,22 @@ struct TunableValue {
     std::string value;
 };
 
+template <Model M>
+[[nodiscard]] std::vector<TunableValue> tunables_of(std::span<const Setting> settings = {}) {
+    typename M::Config config = configure<M>(settings);
+    std::vector<TunableValue> values;
+    for (const Tunable& t : config.tunables())
+        values.push_back({std::string{t.key}, std::string{t.help}, t.accepted, t.get()});
+    return values;
+}
+
 /// The tunables of a model with the values that `settings` give them.
 [[nodiscard]] std::vector<TunableValue> tunables_of(std::string_view name,
                                                     std::span<const Setting> settings = {});
 
 /// Throws UsageError if a setting is known to none of the models named, or its value is refused.
 void check_settings(std::span<const Setting> settings, std::span<const std::string> names);
+/// The same for tunables of whatever allocators; a key may be among them several times.
+void check_settings(std::span<const Setting> settings, std::span<const TunableValue> tunables);
 
 }  // namespace kmemlab

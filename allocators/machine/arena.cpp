@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -44,29 +45,44 @@ std::byte* align_like(std::byte* range, Pfn start) {
 
 }  // namespace
 
-Arena::Arena(std::size_t bytes, Pfn start) : start_{start}, frames_{bytes >> page_shift} {
+Arena::Arena(std::size_t bytes, Pfn start, Backing backing) : start_{start}, frames_{bytes >> page_shift} {
     if (frames_ == 0) throw UsageError::of("arena: {} bytes hold no page of {}", bytes, page_size);
     if (bytes >= largest_arena) throw UsageError::of("arena: {} bytes are not below 16 TiB", bytes);
-    const std::size_t reserved = this->bytes() + direct_map_alignment;
-    reserved_ = {reserve(reserved), reserved};
-    memory_ = align_like(reserved_.data(), start);
-    pfn0_ = reinterpret_cast<std::uintptr_t>(memory_) - (start.value() << page_shift);
-    memfd_ = memfd_create("kmemlab-arena", MFD_CLOEXEC);
-    if (memfd_ < 0 || ftruncate(memfd_, static_cast<off_t>(this->bytes())) != 0 ||
-        mmap(memory_, this->bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, memfd_,
-             0) == MAP_FAILED) {
-        const int error = errno;
-        if (memfd_ >= 0) close(memfd_);
-        munmap(reserved_.data(), reserved_.size());
-        throw UsageError::of("arena: cannot map {} bytes: {}", this->bytes(), std::strerror(error));
-    }
+    if (backing == Backing::file) memfd_ = memfd_create("kmemlab-arena", MFD_CLOEXEC);
+    map_memory(backing);
     pages_ = map_pages(metadata_bytes());
 }
 
+Arena::Arena(const Arena& memory, std::size_t bytes, Pfn start)
+    : start_{start},
+      frames_{std::min(bytes, memory.bytes()) >> page_shift},
+      view_{true},
+      memfd_{memory.memfd_},
+      pages_{memory.pages_} {
+    map_memory(Backing::file);
+}
+
+void Arena::map_memory(Backing backing) {
+    const std::size_t reserved = bytes() + direct_map_alignment;
+    reserved_ = {reserve(reserved), reserved};
+    memory_ = align_like(reserved_.data(), start_);
+    pfn0_ = reinterpret_cast<std::uintptr_t>(memory_) - (start_.value() << page_shift);
+    const bool file = backing == Backing::file;
+    const bool made = !file || view_ || (memfd_ >= 0 && ftruncate(memfd_, static_cast<off_t>(bytes())) == 0);
+    const int kind = (file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS) | MAP_FIXED | MAP_NORESERVE;
+    if (!made || mmap(memory_, bytes(), PROT_READ | PROT_WRITE, kind, memfd_, 0) == MAP_FAILED) {
+        const int error = errno;
+        if (!view_ && memfd_ >= 0) close(memfd_);
+        munmap(reserved_.data(), reserved_.size());
+        throw UsageError::of("arena: cannot map {} bytes: {}", bytes(), std::strerror(error));
+    }
+}
+
 Arena::~Arena() {
-    munmap(pages_, metadata_bytes());
     munmap(reserved_.data(), reserved_.size());
-    close(memfd_);
+    if (view_) return;
+    munmap(pages_, metadata_bytes());
+    if (memfd_ >= 0) close(memfd_);
 }
 
 }  // namespace kmemlab

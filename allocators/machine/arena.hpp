@@ -17,13 +17,22 @@
 
 namespace kmemlab {
 
+/// What the memory of an arena is.
+enum class Backing : std::uint8_t {
+    file,         ///< a memfd: may be mapped a second time; a child process shares it
+    private_mem,  ///< anonymous: a child process gets a copy; no memfd()
+};
+
 class Arena {
   public:
     static constexpr std::size_t default_bytes = std::size_t{1} << 30;
 
     /// `bytes` is rounded down to whole pages. Throws UsageError if it is less than one page, more than
     /// 16 TiB, or if the machine refuses the address space.
-    explicit Arena(std::size_t bytes = default_bytes, Pfn start = Pfn{0});
+    explicit Arena(std::size_t bytes = default_bytes, Pfn start = Pfn{0}, Backing backing = Backing::file);
+    /// Another view of the first `bytes` of `memory`, which has a file, and of its descriptors, as if they
+    /// began at `start`. One of the two may be in use at a time; `memory` must outlive it.
+    Arena(const Arena& memory, std::size_t bytes, Pfn start);
     ~Arena();
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
@@ -56,14 +65,18 @@ class Arena {
         return memory_ + (std::size_t{index} << page_shift);
     }
 
-    /// The file behind the memory, for further mappings of it.
+    /// The file behind the memory, for further mappings of it; -1 if it is private.
     [[nodiscard]] int memfd() const { return memfd_; }
     /// Bytes of descriptors for all frames (address space; resident only where touched).
     [[nodiscard]] std::size_t metadata_bytes() const { return frames_ * sizeof(Page); }
 
   private:
+    /// Reserves the address range and maps the file into it.
+    void map_memory(Backing backing);
+
     Pfn start_;
     std::uint64_t frames_;
+    bool view_ = false;  ///< file and descriptors are another arena's
     int memfd_ = -1;
     std::span<std::byte> reserved_;  ///< the address range that memory_ was aligned in
     std::byte* memory_ = nullptr;

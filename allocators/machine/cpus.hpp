@@ -145,6 +145,12 @@ class PerCpu {
     struct alignas(cache_line_size) Slot {
         T value{};
     };
+
+  public:
+    /// Bytes from one CPU's to the next one's.
+    static constexpr std::size_t stride = sizeof(Slot);
+
+  private:
     std::unique_ptr<Slot[]> slots_;
     unsigned count_;
 };

@@ -10,8 +10,12 @@
 #pragma once
 
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <new>
 #include <string>
 
 #include "allocators/machine/cpus.hpp"
@@ -40,7 +44,7 @@ enum class SheafEvent : std::uint8_t {
 inline constexpr std::size_t sheaf_event_count = static_cast<std::size_t>(SheafEvent::barn_put) + 1;
 
 /// What one CPU holds of a cache.
-struct SheafSlot {
+struct alignas(cache_line_size) SheafSlot {
     Sheaf main;
     Sheaf spare;
     bool busy = false;           ///< preemptible: this CPU is on a slow path of this cache
@@ -53,17 +57,86 @@ struct SheafSlot {
     }
 };
 
+/// Where the slots of the first caches lie: those of one CPU beside each other, in the order in which the
+/// caches were made, as in a kernel's per-CPU area. So a CPU's hot lines are in few pages and in different
+/// sets of its cache. The first slot of each CPU is nobody's: nothing to take, no room to put.
+class SheafArea {
+  public:
+    static constexpr std::size_t slots = 128;
+    static constexpr std::size_t stride = slots * sizeof(SheafSlot);
+
+    explicit SheafArea(unsigned cpus) : memory_{new (std::align_val_t{page_size}) std::byte[cpus * stride]} {
+        for (unsigned c = 0; c < cpus; ++c) new (memory_.get() + c * stride) SheafSlot;
+    }
+    /// Room for one more cache: its slot of CPU 0, the others `stride` bytes behind each other; nullptr:
+    /// none.
+    [[nodiscard]] std::byte* take() {
+        const std::size_t number = taken_.fetch_add(1, std::memory_order_relaxed);
+        return number < slots ? memory_.get() + number * sizeof(SheafSlot) : nullptr;
+    }
+    /// The first slot of a CPU.
+    [[nodiscard]] SheafSlot* slots_of(CpuId cpu) {
+        return std::launder(reinterpret_cast<SheafSlot*>(memory_.get() + cpu.value() * stride));
+    }
+
+  private:
+    struct Free {
+        void operator()(std::byte* memory) const { operator delete[](memory, std::align_val_t{page_size}); }
+    };
+    std::unique_ptr<std::byte[], Free> memory_;
+    std::atomic<std::size_t> taken_{1};
+};
+
+/// The slots of one cache: in an area, or of its own.
+class SheafSlots {
+  public:
+    SheafSlots(unsigned cpus, std::byte* place) : count_{cpus} {
+        if (place == nullptr) {
+            own_ = std::make_unique<SheafSlot[]>(cpus);
+            first_ = reinterpret_cast<std::byte*>(own_.get());
+            shift_ = std::countr_zero(sizeof(SheafSlot));
+            return;
+        }
+        first_ = place;
+        shift_ = std::countr_zero(SheafArea::stride);
+        for (unsigned c = 0; c < cpus; ++c) new (place + c * SheafArea::stride) SheafSlot;
+    }
+    ~SheafSlots() {
+        for (unsigned c = 0; c < count_ && own_ == nullptr; ++c) (*this)[CpuId{c}].~SheafSlot();
+    }
+    SheafSlots(const SheafSlots&) = delete;
+    SheafSlots& operator=(const SheafSlots&) = delete;
+
+    [[nodiscard]] SheafSlot& operator[](CpuId cpu) {
+        return *std::launder(reinterpret_cast<SheafSlot*>(first_ + (std::size_t{cpu.value()} << shift_)));
+    }
+    [[nodiscard]] const SheafSlot& operator[](CpuId cpu) const {
+        return *std::launder(
+            reinterpret_cast<const SheafSlot*>(first_ + (std::size_t{cpu.value()} << shift_)));
+    }
+    [[nodiscard]] unsigned count() const { return count_; }
+    [[nodiscard]] std::size_t metadata_bytes() const { return count_ * sizeof(SheafSlot); }
+
+  private:
+    static_assert(std::has_single_bit(sizeof(SheafSlot)));
+
+    std::byte* first_;
+    int shift_;
+    unsigned count_;
+    std::unique_ptr<SheafSlot[]> own_;
+};
+
 template <class Cpus>
 struct SheafCache final : SlubCache<Cpus> {
     SheafCache(const std::string& cache_name, const Geometry& layout, const SheavesConfig& config,
-               unsigned cpus)
+               unsigned cpus, SheafArea& area)
         : SlubCache<Cpus>{cache_name, layout, cpus},
-          sheaves{cpus},
-          barn{static_cast<std::size_t>(config.barn_full), static_cast<std::size_t>(config.barn_empty)} {
+          sheaves{cpus, area.take()},
+          capacity{capacity_of(config, *this)},
+          barn{most_full_sheaves(config, capacity, layout.size),
+               static_cast<std::size_t>(config.barn_empty)} {
         if (this->debug) return;
         this->fronted = true;
-        capacity =
-            config.capacity != 0 ? static_cast<std::uint32_t>(config.capacity) : sheaf_capacity(layout.size);
         for (unsigned c = 0; c < cpus; ++c) sheaves[CpuId{c}].main = Sheaf{capacity};
     }
 
@@ -95,9 +168,17 @@ struct SheafCache final : SlubCache<Cpus> {
                barn.metadata_bytes(capacity);
     }
 
-    PerCpu<SheafSlot> sheaves;
-    std::uint32_t capacity = 0;  ///< objects of each sheaf; 0: the cache has none
+    SheafSlots sheaves;
+    const std::uint32_t capacity;  ///< objects of each sheaf; 0: the cache has none
     Barn<Cpus> barn;
+
+  private:
+    [[nodiscard]] static std::uint32_t capacity_of(const SheavesConfig& config,
+                                                   const SlubCache<Cpus>& cache) {
+        if (cache.debug) return 0;
+        const std::uint64_t by_size = config.scale * sheaf_capacity(cache.geometry.size);
+        return static_cast<std::uint32_t>(config.capacity != 0 ? config.capacity : by_size);
+    }
 };
 
 }  // namespace kmemlab

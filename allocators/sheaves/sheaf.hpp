@@ -16,7 +16,8 @@ namespace kmemlab {
 
 struct Sheaf {
     Sheaf() = default;
-    explicit Sheaf(std::uint32_t most) : entries{std::make_unique<void*[]>(most)}, capacity{most} {}
+    explicit Sheaf(std::uint32_t most)
+        : entries{std::make_unique_for_overwrite<void*[]>(most)}, capacity{most} {}
     Sheaf(Sheaf&& other) noexcept
         : entries{std::move(other.entries)},
           count{std::exchange(other.count, 0)},

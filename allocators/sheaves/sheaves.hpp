@@ -42,6 +42,7 @@
 #include "allocators/machine/page_source.hpp"
 #include "allocators/objects/cpu_work.hpp"
 #include "allocators/objects/kmalloc_front.hpp"
+#include "allocators/objects/slab_owner.hpp"
 #include "allocators/sheaves/cache.hpp"
 #include "allocators/sheaves/config.hpp"
 #include "allocators/slub/slub.hpp"
@@ -136,7 +137,13 @@ class Sheaves {
 
     /// Gives what a CPU holds of a cache to the slabs.
     void flush_cpu(Cache& cache, CpuId flushed, CpuId cpu);
+    /// All that a CPU holds, as when it goes offline. Nobody is on it, and no cache comes or goes.
+    void cpu_dead(CpuId dead, CpuId cpu) {
+        for (const auto& cache : slub_.caches()) flush_cpu(sheafed(*cache), dead, cpu);
+    }
 
+    /// Where all CPUs' sheaves of the first caches are.
+    [[nodiscard]] SheafArea& area() { return area_; }
     /// What lies below, with all caches: for those who look at slabs.
     [[nodiscard]] const Slub<Cpus>& slabs() const { return slub_; }
 
@@ -151,15 +158,7 @@ class Sheaves {
     [[nodiscard]] Cache* slab_owner(const void* object) const {
         const std::size_t offset =
             reinterpret_cast<std::uintptr_t>(object) - reinterpret_cast<std::uintptr_t>(memory_);
-        if (offset >= arena_bytes_) [[unlikely]]
-            return nullptr;
-        const FrameIndex head = pages_[offset >> page_shift].head;
-        if (head >= frames_) [[unlikely]]
-            return nullptr;
-        const Page& slab = pages_[head];
-        if (slab.load_state().kind != PageKind::slab) [[unlikely]]
-            return nullptr;
-        return &sheafed(*static_cast<SlubCache<Cpus>*>(slab.owner));
+        return static_cast<Cache*>(owner_of_slab<SlubCache<Cpus>>(offset, arena_bytes_, pages_, frames_));
     }
     void put(Cache& cache, void* object, CpuId cpu) {
         SheafSlot& slot = cache.sheaves[cpu];
@@ -192,6 +191,7 @@ class Sheaves {
     std::uint64_t frames_;
 
     Cpus& cpus_;
+    SheafArea area_;
     Slub<Cpus> slub_;
     PerCpu<CpuWork> works_;  ///< of slow ways, and of caches that are gone
 };

@@ -15,7 +15,7 @@ constexpr std::uint64_t largest_shared = 1024;
 constexpr std::uint64_t most_entries = std::uint64_t{1} << 19;
 constexpr std::size_t small_memory = std::size_t{32} << 20;
 
-Tunable auto_tunable(std::string key, std::string help, std::string& variable, std::uint64_t largest) {
+Tunable auto_tunable(Literal key, Literal help, std::string& variable, std::uint64_t largest) {
     auto set = [&variable, largest](std::string_view text) {
         std::uint64_t value = 0;
         const char* const end = text.data() + text.size();
@@ -26,7 +26,7 @@ Tunable auto_tunable(std::string key, std::string help, std::string& variable, s
         return true;
     };
     auto get = [&variable] { return variable; };
-    return {std::move(key), std::move(help), fmt::format("auto or 0..{}", largest), set, get};
+    return {key, help, fmt::format("auto or 0..{}", largest), set, get};
 }
 
 /// A tunable that is "auto" or a number.

@@ -39,6 +39,7 @@
 #include "allocators/objects/cpu_work.hpp"
 #include "allocators/objects/frames_used.hpp"
 #include "allocators/objects/kmalloc_front.hpp"
+#include "allocators/objects/slab_owner.hpp"
 #include "allocators/slab/cache.hpp"
 #include "allocators/slab/config.hpp"
 #include "allocators/slab/slab_head.hpp"
@@ -89,20 +90,17 @@ class Slab {
         return kmem_cache_alloc(kmalloc_cache(size, gfp), gfp, cpu);
     }
     void kfree(void* object, CpuId cpu) {
-        const std::size_t offset = offset_of(object);
-        if (offset < arena_bytes_) [[likely]] {
-            const FrameIndex head = pages_[offset >> page_shift].head;
-            if (head < frames_) [[likely]] {
-                Page& slab = pages_[head];
-                if (slab.load_state().kind == PageKind::slab) [[likely]] {
-                    Cache& cache = *static_cast<Cache*>(slab.owner);
-                    if (!push(cache, object, cpu)) [[unlikely]]
-                        slow_free(cache, object, cpu);
-                    return;
-                }
-            }
-        }
-        kfree_other(object, cpu);
+        Cache* const owner = slab_owner(object);
+        if (owner == nullptr) [[unlikely]]
+            return kfree_other(object, cpu);
+        if (!push(*owner, object, cpu)) [[unlikely]]
+            slow_free(*owner, object, cpu);
+    }
+    /// The fast paths alone: null or false, and nothing has happened, where it takes more.
+    [[nodiscard]] void* kmem_cache_alloc_fast(Cache& cache, CpuId cpu) { return pop(cache, cpu); }
+    [[nodiscard]] bool kfree_fast(void* object, CpuId cpu) {
+        Cache* const owner = slab_owner(object);
+        return owner != nullptr && push(*owner, object, cpu);
     }
     /// Bytes that may be used of what kmalloc or a cache gave: as its cache was asked; 0 for null and
     /// kmalloc(0).
@@ -149,6 +147,10 @@ class Slab {
     bool tune(Cache& cache, std::uint32_t limit, std::uint32_t batchcount, std::uint32_t shared, CpuId cpu);
     /// Gives what a CPU's array holds to the slabs (one CPU's part of SLAB-52).
     void drain_cpu(Cache& cache, CpuId drained, CpuId cpu);
+    /// All that a CPU holds, as when it goes offline. Nobody is on it, and no cache comes or goes.
+    void cpu_dead(CpuId dead, CpuId cpu) {
+        for (const auto& cache : caches_) drain_cpu(*cache, dead, cpu);
+    }
 
     /// All caches, oldest first. Nobody may create or destroy one meanwhile.
     [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
@@ -165,6 +167,11 @@ class Slab {
 
     [[nodiscard]] std::size_t offset_of(const void* p) const {
         return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
+    }
+
+    /// The cache of the slab that `object` lies in; nullptr if that takes a closer look.
+    [[nodiscard]] Cache* slab_owner(const void* object) const {
+        return owner_of_slab<Cache>(offset_of(object), arena_bytes_, pages_, frames_);
     }
 
     // --- The CPU's array ---

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t largest_partial = 1000;
 
-Tunable auto_tunable(std::string key, std::string help, std::string& variable) {
+Tunable auto_tunable(Literal key, Literal help, std::string& variable) {
     auto set = [&variable](std::string_view text) {
         std::uint64_t value = 0;
         const char* const end = text.data() + text.size();
@@ -21,7 +21,7 @@ Tunable auto_tunable(std::string key, std::string help, std::string& variable) {
         return true;
     };
     auto get = [&variable] { return variable; };
-    return {std::move(key), std::move(help), "auto or 0..1000", set, get};
+    return {key, help, "auto or 0..1000", set, get};
 }
 
 Tunable debug_tunable(std::string& variable) {

@@ -130,9 +130,9 @@ std::string SlabChecker::owners_text(const std::byte* object) const {
     for (const OwnerKind kind : {OwnerKind::allocated, OwnerKind::freed}) {
         const OwnerRecord owner = owner_of(object, kind);
         if (owner.address == 0) continue;
-        text += fmt::format("{} in 0x{:x} age={} cpu={} pid={}\n",
-                            kind == OwnerKind::allocated ? "Allocated" : "Freed", owner.address,
-                            now_ - owner.when, owner.cpu, owner.pid);
+        fmt::format_to(std::back_inserter(text), "{} in 0x{:x} age={} cpu={} pid={}\n",
+                       kind == OwnerKind::allocated ? "Allocated" : "Freed", owner.address, now_ - owner.when,
+                       owner.cpu, owner.pid);
     }
     return text;
 }
@@ -291,7 +291,8 @@ bool SlabChecker::on_freelist(FrameIndex slab, const void* object) {
     return object == nullptr;
 }
 
-std::string SlabChecker::find_byte_fault(FrameIndex slab, std::uint32_t i, bool live, unsigned cpus) const {
+std::string_view SlabChecker::find_byte_fault(FrameIndex slab, std::uint32_t i, bool live,
+                                              unsigned cpus) const {
     const Geometry& g = cache_.geometry;
     std::byte* const object = object_at(slab, i);
     const std::uint8_t red_zone = live ? red_zone_live : red_zone_free;

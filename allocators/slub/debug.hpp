@@ -80,8 +80,8 @@ class SlabChecker {
     void validate(FrameIndex slab);
 
     /// Which bytes of object `i` are not as they must be (U8), or nothing; changes and reports nothing.
-    [[nodiscard]] std::string find_byte_fault(FrameIndex slab, std::uint32_t i, bool live,
-                                              unsigned cpus) const;
+    [[nodiscard]] std::string_view find_byte_fault(FrameIndex slab, std::uint32_t i, bool live,
+                                                   unsigned cpus) const;
     [[nodiscard]] bool tail_intact(FrameIndex slab) const;
 
     void slab_bug(MisuseKind kind, FrameIndex slab, const void* address, std::string_view reason,

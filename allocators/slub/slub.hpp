@@ -39,6 +39,7 @@
 #include "allocators/objects/cpu_work.hpp"
 #include "allocators/objects/frames_used.hpp"
 #include "allocators/objects/kmalloc_front.hpp"
+#include "allocators/objects/slab_owner.hpp"
 #include "allocators/slub/cache.hpp"
 #include "allocators/slub/config.hpp"
 #include "allocators/slub/debug.hpp"
@@ -99,18 +100,14 @@ class Slub {
         return object;
     }
     void kfree(void* object, CpuId cpu) {
-        const std::size_t offset = offset_of(object);
-        if (offset < arena_bytes_) [[likely]] {
-            const FrameIndex head = pages_[offset >> page_shift].head;
-            if (head < frames_) [[likely]] {
-                Page& slab = pages_[head];
-                if (slab.load_state().kind == PageKind::slab) [[likely]] {
-                    if (push(*static_cast<Cache*>(slab.owner), object, cpu)) [[likely]]
-                        return;
-                }
-            }
-        }
-        checked_free(nullptr, object, cpu);
+        if (!kfree_fast(object, cpu)) [[unlikely]]
+            checked_free(nullptr, object, cpu);
+    }
+    /// The fast paths alone: null or false, and nothing has happened, where it takes more.
+    [[nodiscard]] void* kmem_cache_alloc_fast(Cache& cache, CpuId cpu) { return pop(cache, cpu); }
+    [[nodiscard]] bool kfree_fast(void* object, CpuId cpu) {
+        Cache* const owner = slab_owner(object);
+        return owner != nullptr && push(*owner, object, cpu);
     }
     /// Bytes that may be used of what kmalloc or a cache gave; 0 for null and kmalloc(0) (SLUB-62).
     [[nodiscard]] std::size_t ksize(const void* object) const;
@@ -157,6 +154,10 @@ class Slub {
     }
     /// Gives what a CPU holds of a cache to the node (SLUB-42).
     void flush_cpu(Cache& cache, CpuId flushed, CpuId cpu);
+    /// All that a CPU holds, as when it goes offline. Nobody is on it, and no cache comes or goes.
+    void cpu_dead(CpuId dead, CpuId cpu) {
+        for (const auto& cache : caches_) flush_cpu(*cache, dead, cpu);
+    }
 
     // --- For a layer above that keeps free objects per CPU itself (allocators/sheaves). It takes objects by
     // these, gives them back by kmem_cache_free_bulk, and by no other operation: so no CPU has a slab. ---
@@ -204,6 +205,11 @@ class Slub {
 
     [[nodiscard]] std::size_t offset_of(const void* p) const {
         return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
+    }
+
+    /// The cache of the slab that `object` lies in; nullptr if that takes a closer look.
+    [[nodiscard]] Cache* slab_owner(const void* object) const {
+        return owner_of_slab<Cache>(offset_of(object), arena_bytes_, pages_, frames_);
     }
 
     /// The memory of a slab; of no_frame: none.

@@ -15,6 +15,7 @@ file(RENAME ${work}/first ${work}/prefix)
 
 if(program)
   run(${work}/prefix/bin/${program} --version)
+  run(${work}/prefix/bin/${program} compare --force ${samples}/peers.json ${samples}/peers.json)
 endif()
 
 # One source that includes every installed header: none may need a file that is not installed.
@@ -31,6 +32,9 @@ run(${CMAKE_COMMAND} -G ${generator} -S ${consumer} -B ${work}/build -D CMAKE_BU
     -D wanted_version=${version} -D all_headers=${work}/all_headers.cpp)
 run(${CMAKE_COMMAND} --build ${work}/build)
 run(${work}/build/consumer)
+if(EXISTS ${work}/build/on_malloc)
+  run(${work}/build/on_malloc)
+endif()
 
 # A version that was never promised is refused.
 execute_process(COMMAND ${CMAKE_COMMAND} -G ${generator} -S ${consumer} -B ${work}/build-refused

@@ -184,7 +184,7 @@ TEST_CASE("a cache shows its sheaves' capacity and that no CPU has slabs") {
 TEST_CASE("SLUB's tunables are here but those of CPU partial lists") {
     SheavesConfig config;
     std::vector<std::string> keys;
-    for (const Tunable& tunable : config.tunables()) keys.push_back(tunable.key);
+    for (const Tunable& tunable : config.tunables()) keys.emplace_back(tunable.key);
     const auto has = [&](std::string_view key) { return std::count(keys.begin(), keys.end(), key) == 1; };
     CHECK(has("slub.max_order"));
     CHECK(has("sheaves.capacity"));

@@ -35,6 +35,19 @@ TEST_CASE("SHEAF-1: the size of the objects says how many a sheaf holds") {
     }
 }
 
+TEST_CASE("sheaves.scale multiplies what the size says, sheaves.barn_kbytes limits barns by their memory") {
+    Machine f{{.slub = {}, .scale = 4, .barn_full = 64, .barn_kbytes = 1024}};
+    const auto& small = f.sheaves.kmalloc_cache(64, GFP_KERNEL);
+    const auto& large = f.sheaves.kmalloc_cache(8192, GFP_KERNEL);
+    CHECK(small.capacity == 240);
+    CHECK(small.barn.most_full() == 64);
+    CHECK(large.capacity == 16);
+    CHECK(large.barn.most_full() == 8);  // of 128 KiB each
+    CHECK(most_full_sheaves({.slub = {}, .barn_kbytes = 1}, 16, 8192) == 1);
+    CHECK(most_full_sheaves({.slub = {}, .barn_full = 0, .barn_kbytes = 1}, 16, 8192) == 0);
+    CHECK(most_full_sheaves({.slub = {}}, 16, 8192) == 10);
+}
+
 TEST_CASE("SHEAF-1: sheaves.capacity sets it for all caches") {
     Machine f{small_sheaves};
     CHECK(f.cache.capacity == 4);

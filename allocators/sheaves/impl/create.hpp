@@ -14,9 +14,10 @@ Sheaves<Cpus>::Sheaves(PageSourceRef pages, Cpus& cpus, const SheavesConfig& con
       pages_{&pages.arena().page_at(0)},
       frames_{pages.arena().frames()},
       cpus_{cpus},
+      area_{cpus.count()},
       slub_{pages, cpus, config.slabs(), misuse,
-            [config, n = cpus.count()](const std::string& name, const Geometry& geometry) {
-                return std::make_unique<Cache>(name, geometry, config, n);
+            [this, config](const std::string& name, const Geometry& geometry) {
+                return std::make_unique<Cache>(name, geometry, config, cpus_.count(), area_);
             }},
       works_{cpus.count()} {}
 

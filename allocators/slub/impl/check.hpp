@@ -28,6 +28,8 @@ class Slub<Cpus>::Audit {
     explicit Audit(const Slub& slub) : slub_{slub} {}
 
     [[nodiscard]] MaybeViolation run() {
+        caches_.reserve(slub_.caches_.size());
+        slabs_.reserve(64);
         check_list_of_caches();
         std::ranges::sort(caches_);
         slub_.frames_used_.for_each_block(slub_.pages_, [&](FrameIndex head, PageState state) {
@@ -35,7 +37,7 @@ class Slub<Cpus>::Audit {
             return !found_;
         });
         // The slabs of each cache are next to each other, by their frames.
-        std::ranges::stable_sort(slabs_, {}, &SlabNote::cache);
+        std::ranges::sort(slabs_, {}, [](const SlabNote& note) { return std::pair{note.cache, note.head}; });
         for (const auto& cache : slub_.caches_) {
             if (found_) break;
             check_cache(*cache);
@@ -263,14 +265,14 @@ class Slub<Cpus>::Audit {
 
     /// U8.
     void check_bytes(const Cache& cache, FrameIndex slab, const SlabWord& word) {
+        if (cache.damaged) return;
         auto& core = const_cast<Cache&>(cache);  // the checker can repair; these calls do not
         MisuseLog nobody = MisuseLog::keep_going();
         std::atomic<bool> tainted{false};
         DebugReporter reporter{nobody, core, tainted};
         const SlabChecker checker{slub_.arena_, core, reporter, 0};
-        if (cache.damaged) return;
         for (std::uint32_t i = 0; i < word.objects; ++i) {
-            const std::string fault = checker.find_byte_fault(slab, i, !free_[i], slub_.cpus_.count());
+            const std::string_view fault = checker.find_byte_fault(slab, i, !free_[i], slub_.cpus_.count());
             if (!fault.empty()) {
                 return broken("U8", "{}: {} of object {} of the slab at frame {}", cache.name, fault, i,
                               slab);
@@ -283,19 +285,20 @@ class Slub<Cpus>::Audit {
 
     /// U10.
     void check_random_order(const Cache& cache) {
-        std::vector<bool> seen(cache.random_order.size());
+        seen_.assign(cache.random_order.size(), false);
         for (const std::uint32_t i : cache.random_order) {
-            if (i >= seen.size() || seen[i]) {
+            if (i >= seen_.size() || seen_[i]) {
                 return broken("U10", "{}: its random order is no permutation", cache.name);
             }
-            seen[i] = true;
+            seen_[i] = true;
         }
     }
 
     const Slub& slub_;
     std::vector<const Cache*> caches_;
     std::vector<SlabNote> slabs_;
-    std::vector<bool> free_;
+    std::vector<bool> free_;  ///< the objects of a slab
+    std::vector<bool> seen_;  ///< the numbers of a random order
     std::uint64_t pages_ = 0;
     MaybeViolation found_;
 };

@@ -232,9 +232,9 @@ void Slub<Cpus>::report_remaining(Cache& cache) {
         for (std::uint32_t i = 0; i < word.objects; ++i) {
             if (free[i]) continue;
             const std::byte* const object = object_at(cache, slab, i);
-            objects +=
-                fmt::format("Object 0x{:016x} @offset={}\n{}", reinterpret_cast<std::uintptr_t>(object),
-                            object - slab_start(slab), checker.owners_text(object));
+            fmt::format_to(std::back_inserter(objects), "Object 0x{:016x} @offset={}\n{}",
+                           reinterpret_cast<std::uintptr_t>(object), object - slab_start(slab),
+                           checker.owners_text(object));
         }
         checker.slab_bug(MisuseKind::objects_remain, slab, slab_start(slab), reason, objects);
     }

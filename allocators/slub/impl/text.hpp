@@ -128,6 +128,7 @@ std::vector<Text> Slub<Cpus>::attributes(const Cache& cache) const {
 template <class Cpus>
 std::vector<Text> Slub<Cpus>::event_texts(const Cache& cache) const {
     std::vector<Text> texts;
+    texts.reserve(slub_event_count);
     for (std::size_t e = 0; e < slub_event_count; ++e) {
         const auto event = static_cast<SlubEvent>(e);
         std::string content = fmt::format("{}", cache.total(event));
