@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -23,7 +24,12 @@ from ci.fuzzing.night import Night, call, cpu_of_children, read_json
 
 FUZZED = 0.6  # the share of the time that is fuzzed; the scoreboard has the rest
 SWEEP_SHARE = 0.1  # of the whole time, at most, beside
+STORM_SHARE = 1 / 48  # likewise: ten minutes of eight hours
 LEAST_SWEEP_SECONDS = 10
+STORMED = ("slub-sheaves", "slub", "slab", "slob", "buddy")  # values of KMEMLAB_ALLOCATOR
+STORM_THREADS = 24
+STORM_ROUNDS = 20  # of one run of the program
+STORM_HANGS = 600  # seconds after which a run has hung: it takes a few
 FORK_LINE = re.compile(r"^#(\d+): cov: (\d+) ft: (\d+) corp: (\d+) exec/s:? (\d+)", re.M)
 REPLAYS = ("asan-ubsan", "tsan", "coverage")  # the builds on which the merged corpus is run again
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
@@ -169,6 +175,28 @@ class Steps:
             return {"said": "takes bytes, which request no pages"}
         return {"said": said, **outcome_of(status, log)}
 
+    # --- The drop-in malloc ---
+
+    storm_program = Path("build/release/tests/preload/storm")
+    malloc_library = Path("build/release/allocators/preload/libkmemlab_malloc.so")
+
+    def storm(self, allocator, seconds):
+        """Threads that check the content of what they allocate, by LD_PRELOAD, with and without forks in turns; each run begins
+        where the last one ended. Ends with the first that fails."""
+        log = self.log(f"storm-{allocator}")
+        environment = {"LD_PRELOAD": str(self.malloc_library.resolve()), "KMEMLAB_ALLOCATOR": allocator}
+        first = zlib.crc32(f"{self.seed} storm {allocator}".encode())
+        end, runs = time.monotonic() + seconds, 0
+        while runs == 0 or time.monotonic() < end:
+            words = [STORM_THREADS, STORM_ROUNDS, *(["fork"] if runs % 2 else []), first + runs * STORM_ROUNDS]
+            status = call([self.storm_program, *words], log, STORM_HANGS, environment)
+            if status != 0:
+                how = {"fault": f"hung for {STORM_HANGS} s; {log}"} if status is None else outcome_of(status, log)
+                command = f"KMEMLAB_ALLOCATOR={allocator} storm {' '.join(map(str, words))}"
+                return {"runs": runs, "fault": f"{command}: {how['fault']}"}
+            runs += 1
+        return {"runs": runs, "said": f"{runs:,} runs of {STORM_THREADS} threads"}
+
     # --- Scoreboard ---
 
     def scoreboard(self, seconds, words):
@@ -199,7 +227,7 @@ def operations_per_input(counts):
 
 def go(night, steps, targets, scoreboard_words):
     seconds = steps.seconds
-    programs_of = {"fuzz": [f"fuzz_{target}" for target in targets], **dict.fromkeys(REPLAYS, ["kmemlab_cli"])}
+    programs_of = {"fuzz": [f"fuzz_{target}" for target in targets], **dict.fromkeys(REPLAYS, ["kmemlab_cli"]), "release": ["kmemlab_malloc", "storm"]}
     for preset, programs in programs_of.items():
         if "fault" in night.step(f"build/{preset}", lambda p=preset, t=programs: steps.build(p, *t)):
             return
@@ -214,6 +242,8 @@ def go(night, steps, targets, scoreboard_words):
     least = max(LEAST_SWEEP_SECONDS, seconds * SWEEP_SHARE / len(targets))
     for target in targets:
         night.step(f"sweep/{target}", lambda t=target: steps.sweep(t, least))
+    for allocator in STORMED:
+        night.step(f"storm/{allocator}", lambda a=allocator: steps.storm(a, seconds * STORM_SHARE / len(STORMED)))
     night.step("scoreboard/all", lambda: steps.scoreboard(seconds * (1 - FUZZED), scoreboard_words))
     night.finish()
 

@@ -40,12 +40,12 @@ def targets_of(night, last):
 
 
 def checks_of(night):
-    """Rows of replays and sweeps: (target, build, said, bad)."""
+    """Rows of replays, sweeps and storms: (target or allocator, build, said, bad)."""
     rows = [(name, build, outcome.get("fault") or f"{outcome['inputs']:,} inputs", "fault" in outcome)
             for kind in night.kinds() if kind.startswith("replay-") for build in [kind.removeprefix("replay-")]
             for name, outcome in sorted(night.outcomes(kind).items())]
-    return rows + [(name, "sweep", outcome.get("fault") or outcome["said"], "fault" in outcome)
-                   for name, outcome in sorted(night.outcomes("sweep").items())]
+    return rows + [(name, kind, outcome.get("fault") or outcome["said"], "fault" in outcome)
+                   for kind in ("sweep", "storm") for name, outcome in sorted(night.outcomes(kind).items())]
 
 
 def coverage_of(night, last):

@@ -52,7 +52,7 @@ class DifferentialMachine final : public Machine {
     std::size_t arena_bytes_;
     unsigned cpus_;
     std::vector<Model> models_;
-    LiveMemory live_;
+    LiveMemory<oracle::Ranges> live_;
     Slots<Item> slots_;
 };
 

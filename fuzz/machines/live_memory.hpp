@@ -22,47 +22,13 @@ namespace kmemlab::fuzz {
 /// poison.
 class Sample {
   public:
-    static void write(void* p, std::size_t size, std::uint64_t seed) {
-        visit(size, [&](std::size_t at) {
-            const std::uint64_t word = oracle::pattern_word(seed, at);
-            std::byte* const to = static_cast<std::byte*>(p) + at;
-            if (size - at >= sizeof word) {
-                std::memcpy(to, &word, sizeof word);  // a store, where the other is a call
-            } else {
-                std::memcpy(to, &word, size - at);
-            }
-        });
-    }
+    static void write(void* p, std::size_t size, std::uint64_t seed);
     /// Is it still there? Looked at is what lies below `end`.
-    [[nodiscard]] static bool holds(const void* p, std::size_t size, std::uint64_t seed, std::size_t end) {
-        bool same = true;
-        visit(size, [&](std::size_t at) {
-            if (at + sizeof(std::uint64_t) > end && at < size - size % sizeof(std::uint64_t)) return;
-            const std::uint64_t word = oracle::pattern_word(seed, at);
-            const std::byte* const from = static_cast<const std::byte*>(p) + at;
-            if (end >= at + sizeof word) {
-                std::uint64_t there = 0;
-                std::memcpy(&there, from, sizeof there);
-                same = same && there == word;
-            } else {
-                same = same && std::memcmp(from, &word, end - std::min(at, end)) == 0;
-            }
-        });
-        return same;
-    }
+    [[nodiscard]] static bool holds(const void* p, std::size_t size, std::uint64_t seed, std::size_t end);
 
   private:
-    static constexpr std::size_t whole = 128;
-    /// Offsets, multiples of 8, none twice in a way that matters: what is written is a function of the
-    /// offset.
     template <class Visit>
-    static void visit(std::size_t size, Visit&& look) {
-        for (std::size_t at = 0; at < std::min(size, whole); at += 8) look(at);
-        if (size <= whole) return;
-        look(size / 2 / 8 * 8);
-        for (std::size_t at = page_size; at < size && at <= 8 * page_size; at += page_size) look(at);
-        for (std::size_t at = (size - 24) / 8 * 8; at < size; at += 8) look(at);
-    }
+    static void visit(std::size_t size, Visit&& look);
 };
 
 struct Object {
@@ -94,13 +60,18 @@ class Slots {
 };
 
 /// Live objects: where they lie, and what is in them. Between calls an object's memory is hidden from the
-/// allocator by poison, unless `open`: a cache with debugging writes around and into its objects.
+/// allocator by poison, unless `open`: a cache with debugging writes around and into its objects. `Places`:
+/// oracle::Ranges, or of one arena oracle::LiveBits.
+template <class Places>
 class LiveMemory {
   public:
+    template <class... Args>
+    explicit LiveMemory(Args&... args) : places_{args...} {}
+
     /// Takes an object that was just handed out; nothing: all well.
     [[nodiscard]] MaybeViolation adopt(Object& object, bool open) {
         if (object.usable == 0) return {};
-        if (!ranges_.insert(object.p, object.usable)) {
+        if (!places_.insert(object.p, object.usable)) {
             return violation("G1", "{}+{} overlaps what somebody else has", object.p, object.usable);
         }
         object.seed = ++seeds_;
@@ -112,7 +83,7 @@ class LiveMemory {
     [[nodiscard]] MaybeViolation release(const Object& object) {
         if (object.usable == 0) return {};
         oracle::unpoison(object.p, object.usable);
-        ranges_.erase(object.p);
+        places_.erase(object.p, object.usable);
         return find_change(object);
     }
     /// Looks without changing anything.
@@ -129,7 +100,7 @@ class LiveMemory {
         if (Sample::holds(object.p, object.usable, object.seed, object.usable)) return {};
         return violation("G4", "{}+{} was changed by somebody else", object.p, object.usable);
     }
-    oracle::Ranges ranges_;
+    Places places_;
     std::uint64_t seeds_ = 0;
 };
 

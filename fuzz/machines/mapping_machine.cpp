@@ -48,8 +48,8 @@ const std::vector<TlbGeometry>& geometries() {
 
 /// A tunable that is one of the names in `items`.
 template <class Items>
-Tunable choice(std::string key, std::string help, std::string& variable, const Items& items) {
-    return {std::move(key), std::move(help), "a known name",
+Tunable choice(Literal key, Literal help, std::string& variable, const Items& items) {
+    return {key, help, "a known name",
             [&variable, &items](std::string_view value) {
                 const bool known =
                     std::any_of(items.begin(), items.end(), [&](const auto& i) { return i.name == value; });

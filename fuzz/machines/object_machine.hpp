@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include "fuzz/machines/machine.hpp"
 #include "fuzz/machines/settings.hpp"
 #include "fuzz/oracle/arena_shelf.hpp"
+#include "fuzz/oracle/live_bits.hpp"
 #include "fuzz/oracle/watched_pages.hpp"
 
 namespace kmemlab::fuzz {
@@ -104,6 +106,8 @@ class ObjectMachine final : public Machine {
     void expect_report(MisuseKind kind, Call&& call);
 
     // --- Judgement ---
+    /// What an operation's count can ask for.
+    static constexpr std::size_t most_at_once = 256;
     /// So many objects at once that an operation does not take for ever.
     [[nodiscard]] static std::size_t bounded(std::size_t count, std::size_t size) {
         constexpr std::size_t most_bytes = std::size_t{128} << 10;
@@ -138,7 +142,7 @@ class ObjectMachine final : public Machine {
     Allocator objects_;
     FreeBlocks free_at_begin_;
     bool open_kmalloc_;
-    LiveMemory live_;
+    LiveMemory<oracle::LiveBits> live_{arena_};
     Slots<Item> slots_;
     std::array<Register, cache_count> registers_{};
     std::uint64_t caches_made_ = 0;
@@ -149,6 +153,7 @@ class ObjectMachine final : public Machine {
 template <class Part, class Allocator>
 [[nodiscard]] std::vector<Part> parts_of(Allocator& allocator) {
     std::vector<Part> parts;
+    parts.reserve(allocator.caches().size());
     for (const auto& cache : allocator.caches()) parts.push_back({allocator, *cache});
     return parts;
 }

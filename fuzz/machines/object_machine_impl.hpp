@@ -229,6 +229,7 @@ void ObjectMachine<Objects>::allocate(const Operation& op, std::size_t count) {
     const Request request{.size = size_of(op), .gfp = object_gfp(op), .align = align, .cpu = cpu};
     Item item;
     count = bounded(count, request.size);
+    item.objects.reserve(count);
     for (std::size_t i = 0; i < count && !broken(); ++i) {
         const std::uint64_t refused = pages_.refused();
         void* const p = objects_.allocate(request);
@@ -250,7 +251,8 @@ void ObjectMachine<Objects>::allocate_from_cache(const Operation& op, std::size_
     Gfp gfp = object_gfp(op);
     if (description.constructor != nullptr) gfp = gfp.without(__GFP_ZERO);  // refused and reported (S8)
     count = bounded(count, description.size);
-    std::vector<void*> got(count, nullptr);
+    std::array<void*, most_at_once> all{};
+    const std::span got{all.data(), count};
     const std::uint64_t refused = pages_.refused();
     std::size_t n = 0;
     if (op.kind == OpKind::cache_bulk) {
@@ -316,28 +318,30 @@ bool ObjectMachine<Objects>::prepare_release(const Object& object, const Item& i
 
 template <class Objects>
 void ObjectMachine<Objects>::free_all(Item& item, CpuId cpu, bool bulk) {
-    std::vector<void*> all;
-    all.reserve(item.objects.size());
-    for (const Object& object : item.objects) {
+    const std::vector<Object> freed = std::exchange(item.objects, {});
+    for (const Object& object : freed) {
         if (!prepare_release(object, item)) return;
-        all.push_back(object.p);
     }
     Cache* const cache = item.cache == no_cache ? nullptr : registers_[item.cache].cache;
-    item.objects.clear();
-    if (bulk && cache != nullptr) {
-        objects_.kmem_cache_free_bulk(*cache, all, cpu);
-    } else if (bulk) {
-        std::erase_if(all, [](const void* p) { return is_zero_or_null(p); });
-        objects_.kfree_bulk(all, cpu);
+    if (bulk) {
+        std::vector<void*> all;
+        all.reserve(freed.size());
+        for (const Object& object : freed) {
+            if (cache != nullptr || !is_zero_or_null(object.p)) all.push_back(object.p);
+        }
+        if (cache != nullptr)
+            objects_.kmem_cache_free_bulk(*cache, all, cpu);
+        else
+            objects_.kfree_bulk(all, cpu);
     } else {
-        for (void* const p : all) {
+        for (const Object& object : freed) {
             if (cache != nullptr)
-                objects_.kmem_cache_free(*cache, p, cpu);
+                objects_.kmem_cache_free(*cache, object.p, cpu);
             else
-                objects_.deallocate(p, cpu);
+                objects_.deallocate(object.p, cpu);
         }
     }
-    count(item.cache, -static_cast<std::int64_t>(all.size()));
+    count(item.cache, -static_cast<std::int64_t>(freed.size()));
 }
 
 template <class Objects>
@@ -400,7 +404,8 @@ void ObjectMachine<Objects>::destroy(const Operation& op) {
     const auto shares = std::count_if(registers_.begin(), registers_.end(),
                                       [&](const Register& other) { return other.cache == r->cache; });
     const bool alone = shares == 1 && r->cache->name == r->description.name;
-    if (r->live > 0 && !alone) return;
+    constexpr std::uint64_t most_named = 64;  // by the report, of which each line is dear
+    if (r->live > 0 && (!alone || r->live > most_named)) return;
     const std::size_t first = reports_.size();
     const bool gone = objects_.kmem_cache_destroy(*r->cache, cpu_of(op));
     if (r->live == 0) {
@@ -565,8 +570,7 @@ MaybeViolation ObjectMachine<Objects>::find_violation() {
     for (std::size_t i = 0; i < slot_count / 8; ++i) {
         const Item& item = slots_.all()[looked_at_++ % slot_count];
         for (std::size_t k = 0; k < std::min<std::size_t>(item.objects.size(), 16); ++k) {
-            if (auto found = LiveMemory::find_change_of_hidden(item.objects[k], open(item.cache)))
-                return found;
+            if (auto found = live_.find_change_of_hidden(item.objects[k], open(item.cache))) return found;
         }
     }
     if (auto found = objects_.find_violation()) return found;

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "allocators/buddy/zone_layout.hpp"
@@ -15,7 +16,9 @@ template <class... Parts>
 void apply_setup(const Setup& setup, const Language& language, BuddyConfig& buddy, Parts&... parts) {
     buddy.layout = setup.zone_layout();
     std::vector<Setting> settings;
-    for (const auto& [key, value] : settings_of(setup, language)) settings.push_back({key, value});
+    settings.reserve(knob_count);
+    for (auto& [key, value] : settings_of(setup, language))
+        settings.push_back({std::move(key), std::move(value)});
     if (settings.empty()) return;
     const auto apply = [&](auto& part) { apply_settings(settings, part.tunables()); };
     apply(buddy);

@@ -69,6 +69,7 @@ class Ranges {
         ends_[from] = to;
         return true;
     }
+    void erase(const void* begin, std::size_t) { erase(begin); }
     void erase(const void* begin) { erase(reinterpret_cast<std::uintptr_t>(begin)); }
     void erase(std::uintptr_t begin) { ends_.erase(begin); }
     [[nodiscard]] bool covers(std::uintptr_t address) const {

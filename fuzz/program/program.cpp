@@ -30,6 +30,7 @@ constexpr std::array<std::string_view, 7> layout_choices{
 /// The kinds of a language, ascending.
 std::vector<OpKind> kinds_of(OpSet set) {
     std::vector<OpKind> kinds;
+    kinds.reserve(op_kind_count);
     for (const OpInfo& info : op_infos) {
         if ((set & bit(info.kind)) != 0) kinds.push_back(info.kind);
     }
@@ -255,6 +256,7 @@ Program decode(std::span<const std::uint8_t> bytes, const Language& language) {
     setup = canonical(setup, language);
 
     const std::vector<OpKind> kinds = kinds_of(language.operations);
+    program.operations.reserve(std::min(bytes.size() / operation_bytes, most_operations));
     for (at = setup_bytes;
          at + operation_bytes <= bytes.size() && program.operations.size() < most_operations;
          at += operation_bytes) {
@@ -329,6 +331,7 @@ Program parse(std::string_view text, const Language& language, const std::string
 
 std::vector<std::pair<std::string, std::string>> settings_of(const Setup& setup, const Language& language) {
     std::vector<std::pair<std::string, std::string>> settings;
+    settings.reserve(knob_count);
     for (std::size_t i = 0; i < std::min(knob_count, language.knobs.size()); ++i) {
         const Knob& knob = language.knobs[i];
         const std::size_t choice = setup.knobs[i] % (knob.values.size() + 1);

@@ -36,7 +36,7 @@ struct Setup {
     std::uint8_t arena = 0;   ///< memory: index into arena_choices, modulo
     std::uint8_t start = 0;   ///< first frame: index into start_choices, modulo
     std::uint8_t layout = 0;  ///< zones: index into layout_choices, modulo
-    std::uint8_t walk = 0;    ///< find_violation after each 2^(4 + walk % 4) operations
+    std::uint8_t walk = 0;    ///< find_violation after each 2^(5 + walk % 3) operations
     OpSet features = 0;       ///< kinds of operations that the mutator may use; 0: all of the target
     std::array<std::uint8_t, knob_count> knobs{};
 
@@ -44,7 +44,7 @@ struct Setup {
     [[nodiscard]] std::size_t arena_bytes() const;
     [[nodiscard]] std::uint64_t start_pfn() const;
     [[nodiscard]] std::string_view zone_layout() const;
-    [[nodiscard]] std::size_t walk_interval() const { return std::size_t{16} << (walk % 4U); }
+    [[nodiscard]] std::size_t walk_interval() const { return std::size_t{32} << (walk % 3U); }
 
     friend bool operator==(const Setup&, const Setup&) = default;
 };

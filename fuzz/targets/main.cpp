@@ -63,7 +63,8 @@ extern "C" const char*
 __asan_default_options();  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
 extern "C" const char*
 __asan_default_options() {  // NOLINT(bugprone-reserved-identifier): the sanitizer's name
-    return "malloc_context_size=2:quarantine_size_mb=8:max_malloc_fill_size=64";
+    return "malloc_context_size=1:quarantine_size_mb=1:thread_local_quarantine_size_kb=64:max_malloc_fill_"
+           "size=64";
 }
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);

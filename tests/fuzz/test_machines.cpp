@@ -93,8 +93,8 @@ TEST_CASE("operations run in their order, then a walk and the teardown") {
     CHECK(run_recorded({op(OpKind::alloc, 0), op(OpKind::release, 1)}).log == "alloc0()release1()WT");
     CHECK(run_recorded({op(OpKind::alloc, 0), op(OpKind::walk, 0), op(OpKind::alloc, 0)}, 3).log ==
           "alloc0()walk0()Walloc0()WT");
-    std::string log = run_recorded(std::vector<Operation>(17, op(OpKind::grace, 0)), 0).log;
-    CHECK(log.find('W') == 16 * std::string_view{"grace0()"}.size());
+    std::string log = run_recorded(std::vector<Operation>(33, op(OpKind::grace, 0)), 0).log;
+    CHECK(log.find('W') == 32 * std::string_view{"grace0()"}.size());
     CHECK(std::count(log.begin(), log.end(), 'W') == 2);
 }
 

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 from ci.fuzzing import coverage, nightly, page
 from ci.fuzzing.night import Night, call
@@ -97,6 +98,32 @@ class Steps(InFolder):
         self.assertEqual(call(["false"], self.folder / "log"), 1)
 
 
+class Storm(InFolder):
+    def steps(self, script):
+        steps = nightly.Steps(self.folder, 1, 60, "a seed")
+        steps.storm_program = self.folder / "storm"
+        steps.storm_program.write_text(f"#!/bin/sh\nunset LD_PRELOAD\necho $KMEMLAB_ALLOCATOR $* >>{self.folder}/calls\n{script}\n")
+        steps.storm_program.chmod(0o755)
+        steps.malloc_library = Path("/nowhere/lib.so")
+        return steps
+
+    def test_runs_go_on_where_the_last_one_ended_every_second_with_forks(self):
+        outcome = self.steps(f"[ $(wc -l <{self.folder}/calls) -lt 3 ] || sleep 1").storm("slub", 1)
+        self.assertEqual(outcome, {"runs": 3, "said": "3 runs of 24 threads"})
+        calls = [line.split() for line in (self.folder / "calls").read_text().splitlines()]
+        self.assertEqual([call[:3] for call in calls], [["slub", "24", "20"]] * 3)
+        self.assertEqual([call[3] == "fork" for call in calls], [False, True, False])
+        self.assertEqual([int(call[-1]) - int(calls[0][-1]) for call in calls], [0, 20, 40])
+
+    def test_the_first_that_fails_is_told_with_its_command(self):
+        outcome = self.steps("echo storm: an object changed >&2; exit 1").storm("slab", 0)
+        self.assertRegex(outcome["fault"], r"^KMEMLAB_ALLOCATOR=slab storm 24 20 \d+: status 1: storm: an object changed; all of it: ")
+
+    def test_a_hang_is_told(self):
+        with mock.patch.object(nightly, "STORM_HANGS", 0.2):
+            self.assertIn("hung", self.steps("exec sleep 60").storm("slob", 0)["fault"])
+
+
 class Numbers(unittest.TestCase):
     def test_the_last_line_of_a_fork_run_counts(self):
         text = ("#100: cov: 10 ft: 20 corp: 3 exec/s 7 oom/timeout/crash: 0/0/0 time: 1s\n"
@@ -132,6 +159,7 @@ class Page(InFolder):
         night.step("merge/slub", lambda: {"before": 50, "after": 40, "new": 8})
         night.step("replay-tsan/slub", lambda: {"inputs": 40})
         night.step("sweep/slub", lambda: {"said": "40 inputs, 999 runs, 0 break a law"})
+        night.step("storm/slab", lambda: {"runs": 4, "said": "4 runs of 24 threads"})
         night.step("coverage/all", lambda: coverage.summary(covered()))
         night.finish()
         return night
@@ -145,7 +173,7 @@ class Page(InFolder):
 
     def test_it_tells_speed_corpus_replays_and_what_is_not_covered(self):
         text = self.text(self.night())
-        for said in ("12,345", "678", "13,899", "50 → 40", "999 runs", "allocators/a.hpp", "5-6", "<p>None.</p>", "No planted bug was tried"):
+        for said in ("12,345", "678", "13,899", "50 → 40", "999 runs", "4 runs of 24 threads", "allocators/a.hpp", "5-6", "<p>None.</p>", "No planted bug was tried"):
             self.assertIn(said, text)
 
     def test_a_finding_is_told_first(self):
