@@ -22,7 +22,20 @@ void add_contests_options(CLI::App& app, ContestsOptions& options, std::string_v
     app.add_flag("--list", options.list, "Print the names of the rows and exit");
 }
 
-int run_contests(std::string_view command, const Contests& contests, ContestsOptions options,
+std::optional<Rows> measured(std::string_view command, const Contests& contests, ContestOptions options) {
+    const std::string name{command};
+    catch_interrupts();
+    pin_thread();
+    ProgressLine progress;
+    options.interrupted = interrupted;
+    options.progress = [&](std::size_t done, std::size_t total) { progress.show(name, done, total); };
+    Rows rows = measure(contests, options, name);
+    progress.clear();
+    if (interrupted()) return std::nullopt;
+    return rows;
+}
+
+int run_contests(std::string_view command, const Contests& contests, const ContestsOptions& options,
                  const std::function<Json(const Rows&)>& to_json,
                  const std::function<std::string(const Rows&)>& to_text) {
     const std::string name{command};
@@ -33,16 +46,9 @@ int run_contests(std::string_view command, const Contests& contests, ContestsOpt
     catch_interrupts();
     std::optional<ResultFile> file;
     if (!options.json.empty()) file.emplace(options.json);
-    pin_thread();
-    ProgressLine progress;
-    options.measuring.interrupted = interrupted;
-    options.measuring.progress = [&](std::size_t done, std::size_t total) {
-        progress.show(name, done, total);
-    };
-    const Rows rows = measure(contests, options.measuring, name);
-    progress.clear();
-    if (interrupted()) return exit_interrupted;
-    deliver(file, to_json(rows).dump(1) + "\n", to_text(rows));
+    const std::optional<Rows> rows = measured(command, contests, options.measuring);
+    if (!rows) return exit_interrupted;
+    deliver(file, to_json(*rows).dump(1) + "\n", to_text(*rows));
     return exit_good;
 }
 

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +23,15 @@ void add_contests_options(CLI::App& app, ContestsOptions& options, std::string_v
 
 using Rows = std::vector<ContestRow>;
 
-/// Lists or measures the rows of `command` that the options choose, with progress on a terminal; writes and
+/// The rows of `contests` that the filter finds, measured with progress on a terminal; nothing if
+/// interrupted.
+[[nodiscard]] std::optional<Rows> measured(std::string_view command, const Contests& contests,
+                                           ContestOptions options);
+
+/// Lists or measures the rows of `command` that the options choose, and writes and
 /// prints what `to_json` and `to_text` make of them. The exit status.
-[[nodiscard]] int run_contests(std::string_view command, const Contests& contests, ContestsOptions options,
+[[nodiscard]] int run_contests(std::string_view command, const Contests& contests,
+                               const ContestsOptions& options,
                                const std::function<Json(const Rows&)>& to_json,
                                const std::function<std::string(const Rows&)>& to_text);
 

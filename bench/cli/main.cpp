@@ -1,5 +1,5 @@
-/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law, or differs from a kernel; 2: the
-/// input cannot be used, told in one line; 130: interrupted.
+/// kmemlab: the command line. Status 0: done; 1: an allocator broke a law, differs from a kernel, or is
+/// slower where that was asked; 2: the input cannot be used, told in one line; 130: interrupted.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -20,7 +20,9 @@ Examples:
   kmemlab list --tunables
   kmemlab trace info recording.trace.zst
   kmemlab replay recording.trace.zst --allocator slub,malloc,buddy --json result.json
+  kmemlab replay workload:larson,threads=8 --allocator slub,malloc
   kmemlab peers --json peers.json
+  kmemlab compare before.json after.json
   kmemlab scale --json scale.json
   kmemlab mapping --json mapping.json
   kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst
@@ -52,7 +54,9 @@ int run(int argc, char** argv) {
     std::vector<Command> commands = add_trace(program);
     commands.push_back(add_list(program));
     commands.push_back(add_replay(program));
+    commands.push_back(add_workload(program));
     commands.push_back(add_peers(program));
+    commands.push_back(add_compare(program));
     commands.push_back(add_scale(program));
     commands.push_back(add_mapping(program));
     commands.push_back(add_golden(program));
@@ -69,8 +73,8 @@ int run(int argc, char** argv) {
         if (command.app->parsed()) return command.run(invocation);
     }
     return complain(
-        "expected a command: list, trace info, trace pack, replay, peers, scale, mapping, golden check, "
-        "experiment (see --help)");
+        "expected a command: list, trace info, trace pack, replay, workload list, peers, compare, scale, "
+        "mapping, golden check, experiment (see --help)");
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ mapping::Setup setup_of(const MappingOptions& options) {
     const std::vector<Tunable> tunables = setup.machine.tunables();
     std::vector<std::string> keys;
     keys.reserve(tunables.size());
-    for (const Tunable& tunable : tunables) keys.push_back(tunable.key);
+    for (const Tunable& tunable : tunables) keys.emplace_back(tunable.key);
     refuse_unknown(settings, keys);
     apply_settings(settings, tunables);
     return setup;

@@ -8,9 +8,12 @@
 #include <optional>
 
 #include "bench/cli/command.hpp"
+#include "bench/cli/input.hpp"
 #include "bench/cli/output.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
+#include "bench/peers/peer_library.hpp"
+#include "bench/replay/models.hpp"
 #include "bench/replay/replay.hpp"
 #include "bench/replay/report.hpp"
 
@@ -20,6 +23,7 @@ namespace {
 struct ReplayOptions {
     std::string file;
     std::vector<std::string> allocators{"slub", "malloc", "buddy"};
+    bool chosen = false;  ///< the allocators are the user's choice
     std::vector<std::string> settings;
     std::string cpus;
     std::string arena;
@@ -83,12 +87,6 @@ void write_snapshots(const replay::Result& result, const std::string& folder) {
     }
 }
 
-trace::Trace read(const std::string& file, ProgressLine& line) {
-    return trace::read_trace(file, {.progress = [&](const trace::Progress& progress) {
-                                 line.show("read", progress.done, progress.total);
-                             }});
-}
-
 replay::Options replay_options(const ReplayOptions& options, ProgressLine& line) {
     replay::Options how;
     how.allocators = options.allocators;
@@ -100,14 +98,34 @@ replay::Options replay_options(const ReplayOptions& options, ProgressLine& line)
     how.interrupted = interrupted;
     refuse_twice(how.allocators);
     // Before the trace is read, which may take a while.
-    check_settings(how.settings, how.allocators);
+    replay::check_replay_settings(how.settings, how.allocators);
     return how;
+}
+
+/// Peers are loaded before anything is read from a pipe: a restart would read it again.
+void make_room_for_peers(const std::vector<std::string>& names, char** argv) {
+    for (const std::string& name : names) {
+        if (peers::lacks_static_tls({peers::load_peer(name)})) peers::restart_with_static_tls(argv);
+    }
+}
+
+/// Of the usual allocators, if the user did not choose, only those that the trace has something for; all if
+/// it has for none, which is then told.
+void keep_fitting(std::vector<std::string>& names, const trace::Trace& trace) {
+    const auto fits = [&](const std::string& name) {
+        // None of them replays stacks, so a part is a layer.
+        return trace.slots(static_cast<trace::Layer>(replay::part_of(name))) != 0;
+    };
+    if (std::none_of(names.begin(), names.end(), fits)) return;
+    std::erase_if(names, [&](const std::string& name) { return !fits(name); });
 }
 
 int run_replay(const ReplayOptions& options, const Invocation& invocation) {
     ProgressLine line;
-    const replay::Options how = replay_options(options, line);
-    const trace::Trace trace = read(options.file, line);
+    replay::Options how = replay_options(options, line);
+    make_room_for_peers(how.allocators, invocation.argv);
+    const trace::Trace trace = read_input(options.file);
+    if (!options.chosen) keep_fitting(how.allocators, trace);
     // Until here an interrupt ends the program at once; from here on there is something to clean up.
     catch_interrupts();
     std::optional<ResultFile> file;
@@ -125,17 +143,17 @@ constexpr const char* examples = R"(
 Examples:
   kmemlab replay recording.trace.zst --allocator slub,malloc --json result.json
   kmemlab replay recording.kmt --allocator buddy --arena 512M --snapshot 1000,end --snapshot-dir texts
-  kmemlab replay recording.kmt --allocator slub --set slub.cpu_partial=0 --repetitions 30)";
+  kmemlab replay recording.kmt --allocator slub --set slub.cpu_partial=0 --repetitions 30
+  kmemlab replay workload:larson,threads=8,seed=3 --allocator slub,slab,malloc)";
 
 }  // namespace
 
 Command add_replay(CLI::App& program) {
     auto options = std::make_shared<ReplayOptions>();
     CLI::App* app = program.add_subcommand("replay", "Drive allocators with what a real kernel did");
-    app->add_option("TRACE", options->file,
-                    "Recording of any form that `kmemlab trace info` reads; - reads standard input")
-        ->required();
-    app->add_option("--allocator", options->allocators, "Who is driven, names of `kmemlab list`")
+    app->add_option("TRACE", options->file, input_help)->required();
+    app->add_option("--allocator", options->allocators,
+                    "Who is driven, names of `kmemlab list`, or jemalloc, mimalloc, tcmalloc")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->capture_default_str();
@@ -157,7 +175,10 @@ Command add_replay(CLI::App& program) {
     app->add_option("--snapshot-dir", options->snapshot_folder, "Write them as files into this folder too");
     app->add_option("--json", options->json, "Write everything to this file");
     app->footer(examples);
-    return {app, [options](const Invocation& invocation) { return run_replay(*options, invocation); }};
+    return {app, [app, options](const Invocation& invocation) {
+                options->chosen = app->count("--allocator") != 0;
+                return run_replay(*options, invocation);
+            }};
 }
 
 }  // namespace kmemlab::cli

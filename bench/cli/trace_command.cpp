@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "bench/cli/command.hpp"
+#include "bench/cli/input.hpp"
 #include "bench/cli/output.hpp"
-#include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
 #include "bench/trace/describe.hpp"
 #include "bench/trace/trace.hpp"
@@ -18,30 +18,19 @@ struct TraceOptions {
     std::string output;
 };
 
-trace::Trace read(const std::string& file) {
-    ProgressLine line;
-    return trace::read_trace(file, {.progress = [&](const trace::Progress& progress) {
-                                 line.show("read " + file, progress.done, progress.total);
-                             }});
-}
-
 int info(const TraceOptions& options) {
-    const trace::Trace trace = read(options.file);
+    const trace::Trace trace = read_input(options.file);
     if (!options.json.empty()) write_result(options.json, trace::describe_json(trace).dump(1) + "\n");
     print(trace::describe(trace));
     return exit_good;
 }
 
 int pack(const TraceOptions& options) {
-    const trace::Trace trace = read(options.file);
+    const trace::Trace trace = read_input(options.file);
     trace::write_packed(trace, options.output);
     print(fmt::format("{}: {} operations\n", options.output, trace.operations.size()));
     return exit_good;
 }
-
-constexpr const char* file_help =
-    "Recording: text of ftrace, trace-cmd or perf, plain or compressed by zstd or gzip, or packed; - reads "
-    "standard input";
 
 }  // namespace
 
@@ -55,12 +44,12 @@ std::vector<Command> add_trace(CLI::App& program) {
     CLI::App* info_app = app->add_subcommand(
         "info",
         "Counts per event, sizes, caches, lifetimes, call sites, CPUs, and what could not be matched");
-    info_app->add_option("FILE", options->file, file_help)->required();
+    info_app->add_option("FILE", options->file, input_help)->required();
     info_app->add_option("--json", options->json, "Write all of it to this file");
     info_app->footer("\nExample:\n  kmemlab trace info recording.trace.zst --json info.json");
 
     CLI::App* pack_app = app->add_subcommand("pack", "Write the packed form, which is read fastest");
-    pack_app->add_option("FILE", options->file, file_help)->required();
+    pack_app->add_option("FILE", options->file, input_help)->required();
     pack_app->add_option("-o,--output", options->output, "Where to write the packed form (NAME.kmt)")
         ->required();
     pack_app->footer("\nExample:\n  kmemlab trace pack recording.trace.zst -o recording.kmt");

@@ -23,6 +23,13 @@ struct Moment {
     FreeBlocks free_blocks;
 };
 
+/// Fragmentation at one moment, by huge page (huge_pages.hpp).
+struct HugePageMap {
+    std::uint64_t operation = 0;
+    double time_s = 0;
+    std::vector<std::uint16_t> free_pages;
+};
+
 struct Snapshot {
     std::uint64_t operation = 0;
     std::vector<Text> texts;
@@ -37,6 +44,7 @@ struct Observation {
     PathCounts frees{};
     PathCounts frees_on_other_cpu{};  ///< those among them that end what another CPU allocated
     std::vector<Moment> timeline;
+    std::vector<HugePageMap> huge_pages;  ///< empty where no page allocator lies below
     std::vector<Snapshot> snapshots;
     std::uint64_t checks = 0;  ///< how often find_violation walked everything
     std::optional<std::string> violation;
@@ -47,6 +55,7 @@ struct Observation {
 struct ObserveOptions {
     std::uint64_t check_every = 1000;      ///< operations between two full checks; 0: only at the end
     std::size_t moments = 200;             ///< in the timeline, about
+    std::size_t maps = 24;                 ///< of huge pages, about
     std::vector<std::uint64_t> snapshots;  ///< after so many operations of the layer, ascending
     bool snapshot_at_end = false;          ///< after the last operation, before the leftovers are freed
     std::function<void(std::uint64_t done, std::uint64_t total)> progress;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "allocators/machine/page.hpp"
+#include "bench/replay/huge_pages.hpp"
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/observation.hpp"
 #include "bench/replay/witness.hpp"
@@ -55,6 +56,7 @@ class Observer {
     void begin() {
         const std::size_t count = work_.operations.size();
         sample_every_ = std::max<std::size_t>(1, count / std::max<std::size_t>(1, options_.moments));
+        map_every_ = std::max<std::size_t>(1, count / std::max<std::size_t>(1, options_.maps));
         result_.timeline.reserve(count / sample_every_ + 2);
         first_blocks_ = machine_.free_blocks();
         if (first_blocks_) result_.bytes_per_frame = sizeof(Page);
@@ -65,6 +67,7 @@ class Observer {
     void at(std::size_t i) {
         position_ = i;
         if (i % sample_every_ == 0) sample(i);
+        if (i % map_every_ == 0) map(i);
         if (options_.check_every != 0 && i != 0 && i % options_.check_every == 0) check();
         if (i % progress_every == 0) tell(i);
         for (const std::uint64_t wanted : options_.snapshots) {
@@ -123,6 +126,7 @@ class Observer {
     void finish() {
         const std::size_t count = position_ = work_.operations.size();
         sample(count);
+        map(count);
         check();
         const bool wanted = std::find(options_.snapshots.begin(), options_.snapshots.end(), count) !=
                             options_.snapshots.end();
@@ -154,12 +158,24 @@ class Observer {
         }
     }
 
+    [[nodiscard]] double seconds_at(std::size_t i) const {
+        if (work_.times.empty()) return 0;
+        return static_cast<double>(work_.times[std::min(i, work_.times.size() - 1)]) / 1e9;
+    }
+
+    /// Fragmentation, where the frames can be asked.
+    void map(std::size_t i) {
+        if constexpr (requires { machine_.arena().page(Pfn{}); }) {
+            if (!first_blocks_) return;
+            std::vector<std::uint16_t> free_pages = free_pages_map(machine_.arena());
+            if (!free_pages.empty()) result_.huge_pages.push_back({i, seconds_at(i), std::move(free_pages)});
+        }
+    }
+
     void sample(std::size_t i) {
         const AllocatorStats stats = machine_.stats();
-        const std::uint64_t ns = work_.times.empty() ? 0 : work_.times[std::min(i, work_.times.size() - 1)];
-        result_.timeline.push_back({i, static_cast<double>(ns) / 1e9, witness_.requested_bytes(),
-                                    witness_.handed_out_bytes(), stats.held_bytes, stats.metadata_bytes,
-                                    machine_.free_blocks()});
+        result_.timeline.push_back({i, seconds_at(i), witness_.requested_bytes(), witness_.handed_out_bytes(),
+                                    stats.held_bytes, stats.metadata_bytes, machine_.free_blocks()});
     }
 
     void check() {
@@ -202,6 +218,7 @@ class Observer {
     AddressHash hash_;
     FreeBlocks first_blocks_;
     std::size_t sample_every_ = 1;
+    std::size_t map_every_ = 1;
     std::size_t position_ = 0;
     void* origin_ = nullptr;
     bool interrupted_ = false;

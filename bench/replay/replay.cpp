@@ -10,6 +10,7 @@
 
 #include "bench/measure/cycle_counter.hpp"
 #include "bench/measure/summary.hpp"
+#include "bench/replay/models.hpp"
 
 namespace kmemlab::replay {
 namespace {
@@ -48,11 +49,24 @@ std::vector<Setting> tunables_in_use(const std::vector<std::string>& names,
                                      const std::vector<Setting>& settings) {
     std::vector<Setting> values;
     for (const std::string& name : names) {
-        for (const TunableValue& tunable : tunables_of(name, settings)) {
+        for (const TunableValue& tunable : replay_tunables_of(name, settings)) {
             values.push_back({tunable.key, tunable.value});
         }
     }
     return values;
+}
+
+/// Takes out who cannot be run here. Throws UsageError if nobody is left.
+std::vector<Skipped> take_absent(std::vector<std::string>& names) {
+    std::vector<Skipped> skipped;
+    for (const std::string& name : names) {
+        if (std::string why = why_absent(name); !why.empty()) skipped.push_back({name, std::move(why)});
+    }
+    std::erase_if(names, [&](const std::string& name) {
+        return std::any_of(skipped.begin(), skipped.end(), [&](const Skipped& s) { return s.name == name; });
+    });
+    if (names.empty()) throw UsageError::of("{}: {}", skipped.front().name, skipped.front().why);
+    return skipped;
 }
 
 /// One run of replay(): sessions and what they have found so far.
@@ -188,8 +202,12 @@ std::vector<Setting> with_cpus(std::vector<Setting> settings, unsigned trace_cpu
 
 Result replay(const trace::Trace& trace, const Options& options) {
     if (options.allocators.empty()) throw UsageError("no allocator given");
-    check_settings(options.settings, options.allocators);
-    return Run{trace, options}.result();
+    check_replay_settings(options.settings, options.allocators);
+    Options present = options;
+    std::vector<Skipped> skipped = take_absent(present.allocators);
+    Result result = Run{trace, present}.result();
+    result.skipped = std::move(skipped);
+    return result;
 }
 
 }  // namespace kmemlab::replay

@@ -51,9 +51,16 @@ struct AllocatorResult {
     double harness_ns_per_op = 0;  ///< of a throughput pass that allocates nothing
 };
 
+/// A peer whose library is not there.
+struct Skipped {
+    std::string name;
+    std::string why;
+};
+
 struct Result {
     TimerCost timer;
     std::vector<AllocatorResult> allocators;
+    std::vector<Skipped> skipped;
     std::vector<Setting> tunables;   ///< those of the allocators that ran, with their values
     std::uint64_t not_replayed = 0;  ///< operations of parts that no allocator here replays
     bool interrupted = false;

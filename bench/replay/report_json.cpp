@@ -109,6 +109,17 @@ Json timeline(const std::vector<Moment>& moments) {
     return lists;
 }
 
+Json huge_pages(const std::vector<HugePageMap>& maps) {
+    if (maps.empty()) return nullptr;
+    Json lists{{"operation", Json::array()}, {"time_s", Json::array()}, {"free_pages", Json::array()}};
+    for (const HugePageMap& map : maps) {
+        lists["operation"].push_back(map.operation);
+        lists["time_s"].push_back(map.time_s);
+        lists["free_pages"].push_back(map.free_pages);
+    }
+    return lists;
+}
+
 Json snapshots(const std::vector<Snapshot>& taken) {
     Json list = Json::array();
     for (const Snapshot& snapshot : taken) {
@@ -148,6 +159,7 @@ Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
               {"frees_on_other_cpu", path_counts(seen.frees_on_other_cpu)}}},
             {"bytes_per_frame", or_null(seen.bytes_per_frame)},
             {"timeline", timeline(seen.timeline)},
+            {"huge_pages", huge_pages(seen.huge_pages)},
             {"snapshots", snapshots(seen.snapshots)},
             {"checks", seen.checks},
             {"violation", or_null(seen.violation)},
@@ -205,6 +217,8 @@ Json to_json(const Result& result, const trace::Trace& trace, const std::string&
         add_rows(rows, allocator, trace, result.timer);
         allocators.push_back(allocator_facts(allocator, result.timer));
     }
+    Json skipped = Json::array();
+    for (const Skipped& peer : result.skipped) skipped.push_back({{"name", peer.name}, {"absent", peer.why}});
     const TimerCost& timer = result.timer;
     return {{"context", context(command, result.tunables)},
             {"benchmarks", rows},
@@ -214,6 +228,7 @@ Json to_json(const Result& result, const trace::Trace& trace, const std::string&
                {{"name", timer.name},
                 {"ns_per_tick", timer.ns_per_tick},
                 {"overhead_ticks", timer.overhead_ticks}}},
+              {"skipped", skipped},
               {"allocators", allocators}}}};
 }
 

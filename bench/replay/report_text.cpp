@@ -1,6 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+
 #include "bench/measure/summary.hpp"
+#include "bench/replay/huge_pages.hpp"
 #include "bench/replay/report.hpp"
 
 namespace kmemlab::replay {
@@ -67,6 +72,25 @@ std::string memory_text(const std::vector<Moment>& moments) {
                        mebibytes(most->held_bytes), mebibytes(most->metadata_bytes));
 }
 
+/// The moment when free memory could have been most huge pages more than it is.
+std::string huge_pages_text(const std::vector<HugePageMap>& maps) {
+    if (maps.empty()) return {};
+    const auto whole = [](const HugePageMap& map) {
+        return std::count(map.free_pages.begin(), map.free_pages.end(), huge_page_frames);
+    };
+    const auto possible = [](const HugePageMap& map) {
+        const auto free = std::accumulate(map.free_pages.begin(), map.free_pages.end(), std::int64_t{0});
+        return free / static_cast<std::int64_t>(huge_page_frames);
+    };
+    const auto worst =
+        std::max_element(maps.begin(), maps.end(), [&](const HugePageMap& a, const HugePageMap& b) {
+            return possible(a) - whole(a) < possible(b) - whole(b);
+        });
+    return fmt::format(
+        "  huge pages   at operation {}: {} free as a whole, where free memory would make {} of all {}\n",
+        worst->operation, whole(*worst), possible(*worst), worst->free_pages.size());
+}
+
 std::string verdict_text(const Observation& seen) {
     std::string text;
     if (seen.failures != 0) {
@@ -85,6 +109,7 @@ std::string verdict_text(const Observation& seen) {
 
 std::string to_text(const Result& result, const trace::Trace& trace) {
     std::string text = heading(result, trace);
+    for (const Skipped& peer : result.skipped) text += fmt::format("skipped {}: {}\n", peer.name, peer.why);
     for (const AllocatorResult& allocator : result.allocators) {
         text += fmt::format("\n{} ({}, follows {}), {} operations\n", allocator.name,
                             to_string(allocator.part), allocator.follows, allocator.observed.operations);
@@ -94,6 +119,7 @@ std::string to_text(const Result& result, const trace::Trace& trace) {
         text += paths_line("frees", allocator.observed.frees);
         text += paths_line("other CPU's", allocator.observed.frees_on_other_cpu);
         text += memory_text(allocator.observed.timeline);
+        text += huge_pages_text(allocator.observed.huge_pages);
         text += verdict_text(allocator.observed);
     }
     return text;

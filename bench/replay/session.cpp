@@ -1,7 +1,7 @@
 #include "bench/replay/session.hpp"
 
-#include "allocators/contract/registry.hpp"
 #include "bench/replay/area_target.hpp"
+#include "bench/replay/models.hpp"
 #include "bench/replay/null_models.hpp"
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/page_target.hpp"
@@ -36,7 +36,7 @@ std::unique_ptr<Session> session_of(const typename M::Config& config, const Work
 std::unique_ptr<Session> open_session(std::string_view name, std::span<const Setting> settings,
                                       const Workload& work) {
     std::unique_ptr<Session> session;
-    visit_model(name, [&]<class M>() { session = session_of<M>(configure<M>(settings), work); });
+    visit_replay_model(name, [&]<class M>() { session = session_of<M>(configure<M>(settings), work); });
     return session;
 }
 
@@ -54,7 +54,7 @@ std::unique_ptr<Session> open_null_session(const Workload& work) {
 
 Part part_of(std::string_view name) {
     Part part{};
-    visit_model(name, [&]<class M>() { part = part_of(M::info.capabilities); });
+    visit_replay_model(name, [&]<class M>() { part = part_of(M::info.capabilities); });
     return part;
 }
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from plots.figures import (benchmarks, free_memory, latency, mapping, mapping_access, mapping_growth,
-                           mapping_stacks, memory, paths, scale, scoreboard, throughput)
+from plots.figures import (benchmarks, free_memory, huge_pages, latency, mapping, mapping_access, mapping_growth,
+                           mapping_stacks, memory, paths, programs, scale, scoreboard, throughput)
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ FIGURES = {figure.name: figure for figure in (
            free_memory.frame, free_memory.draw_blocks),
     Figure("fragmentation", "Fragmentation over time", free_memory.INDEX_CAPTION,
            free_memory.frame, free_memory.draw_indices),
+    Figure("huge_pages", "Free pages of each huge page", huge_pages.CAPTION, huge_pages.frame, huge_pages.draw),
     Figure("peers", "Cost of a pair, against the floor", benchmarks.PEERS_CAPTION,
            benchmarks.peers_frame, benchmarks.draw_peers, of_trace=False),
     Figure("micro", "Micro benchmarks", benchmarks.MICRO_CAPTION,
@@ -45,5 +46,6 @@ FIGURES = {figure.name: figure for figure in (
            of_trace=False),
     Figure("mapping_tests", "The kernel's own vmalloc tests", mapping.TESTS_CAPTION, mapping.tests_frame, mapping.draw_tests,
            of_trace=False),
+    Figure("programs", "Real programs on several mallocs", programs.CAPTION, programs.frame, programs.draw, of_trace=False),
     Figure("scoreboard", "Planted bugs not found yet", scoreboard.CAPTION, scoreboard.frame, scoreboard.draw, of_trace=False),
 )}

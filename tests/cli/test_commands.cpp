@@ -11,7 +11,8 @@ using namespace kmemlab::cli_test;
 using Catch::Contains;
 
 TEST_CASE("help of every command suffices to use it") {
-    for (const char* command : {"", "list", "trace", "trace info", "trace pack", "replay", "peers"}) {
+    for (const char* command : {"", "list", "trace", "trace info", "trace pack", "replay", "workload",
+                                "workload list", "peers", "compare"}) {
         CAPTURE(command);
         const Outcome outcome = run_kmemlab(std::string{command} + " --help");
         CHECK(outcome.status == 0);
@@ -108,7 +109,7 @@ TEST_CASE("peers lists its rows and measures those that the filter finds") {
     CHECK(names.count("pair/64/slub") == 2);
     CHECK(names.size() == 6);
     CHECK(json["peers"]["rows"].size() == 3);
-    CHECK(json["peers"]["libraries"].size() == 4);
+    CHECK(json["peers"]["libraries"].size() == 5);
 }
 
 TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
@@ -120,4 +121,49 @@ TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
     CHECK(outcome.status == 130);
     CHECK_FALSE(std::filesystem::exists(file));
     CHECK_FALSE(std::filesystem::exists(file + ".part"));
+}
+
+TEST_CASE("a workload stands wherever a trace file may, and is packed as one") {
+    const ScratchFolder folder;
+    const std::string name = "workload:larson,ops=20000,threads=3";
+    const std::string options = " --allocator slub,malloc --repetitions 0 --json /dev/stdout | head -n 1";
+    const Json made = Json::parse(run_kmemlab("replay " + name + options).out)["replay"];
+    CHECK(made["trace"]["name"] == "larson,ops=20000,threads=3");
+    CHECK(made["trace"]["file"] == name);
+    CHECK(made["trace"]["cpus"] == 3);
+    CHECK(made["trace"]["never_freed"] == 0);
+    const std::string packed = folder.file("larson.kmt");
+    REQUIRE(run_kmemlab("trace pack " + name + " -o " + packed).status == 0);
+    CHECK_THAT(run_kmemlab("trace info " + packed).out, Contains("20000 operations on 3 CPUs"));
+    CHECK_THAT(run_kmemlab("trace info " + name).out, Contains("20000 operations on 3 CPUs"));
+    const Json read = Json::parse(run_kmemlab("replay " + packed + options).out)["replay"];
+    CHECK(read["allocators"][0] == made["allocators"][0]);
+}
+
+TEST_CASE("without a choice of allocators those replay that the trace has something for") {
+    const std::string objects = run_kmemlab("replay workload:larson,ops=5000 --repetitions 0").out;
+    CHECK_THAT(objects, Contains("slub (objects") && Contains("malloc (objects") && !Contains("buddy"));
+    const std::string pages = run_kmemlab("replay workload:llfree-repeat,ops=5000 --repetitions 0").out;
+    CHECK_THAT(pages, Contains("buddy (pages") && !Contains("slub"));
+    const std::string both = run_kmemlab("replay workload:fork-storm,ops=5000 --repetitions 0").out;
+    CHECK_THAT(both, Contains("slub (objects") && Contains("malloc (objects") && Contains("buddy (pages"));
+}
+
+TEST_CASE("workload list tells names, sources and parameters") {
+    CHECK_THAT(run_kmemlab("workload list").out,
+               Contains("larson: ") && Contains("ISMM 1998") && Contains("threads") && Contains("1..256"));
+    const Json list = Json::parse(run_kmemlab("workload list --json").out);
+    CHECK(list.size() == 20);
+    CHECK(list[0]["name"] == "llfree-bulk");
+    CHECK(list[0]["parameters"][0]["key"] == "ops");
+    CHECK(list[0]["parameters"][0]["default"] == "1000000");
+}
+
+TEST_CASE("replay takes the peers' mallocs beside the models, or says why not") {
+    const Outcome outcome = run_kmemlab(
+        "replay workload:threadtest,ops=5000 --allocator slub,jemalloc,mimalloc,tcmalloc --repetitions 1");
+    CHECK(outcome.status == 0);
+    for (const std::string peer : {"jemalloc", "mimalloc", "tcmalloc"}) {
+        CHECK_THAT(outcome.out, Contains("\n" + peer + " (objects") || Contains("skipped " + peer + ": "));
+    }
 }

@@ -34,6 +34,17 @@ TEST_CASE("unknown allocators and tunables are refused before the trace is read"
     check_refused("replay absent --allocator malloc --snapshot soon", "'soon'");
 }
 
+TEST_CASE("a workload that there is not is refused with those that there are") {
+    for (const char* command : {"replay", "trace info", "trace pack -o /dev/null"}) {
+        const std::string before{std::string{command} + " workload:"};
+        check_refused(before + "nothing", "no workload 'nothing'; there are: llfree-bulk, ");
+        check_refused(before + "larson,size=8", "workload larson: no parameter 'size'; there are: ops, ");
+        check_refused(before + "larson,threads=0", "workload larson: threads=0: expected 1..256");
+    }
+    check_refused("workload", "expected a command");
+    check_refused("replay workload:larson --allocator buddy", "replays pages, and the trace has none");
+}
+
 TEST_CASE("a machine that cannot be built is refused") {
     const ScratchFolder folder;
     const std::string trace = folder.with("small.trace", small_trace);
