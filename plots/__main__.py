@@ -1,11 +1,18 @@
 """The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html | compare A B
 
+The folder itself can be run too, from anywhere: python3 /usr/local/share/kmemlab/plots list. `kmemlab compare` does so.
+
 Exit status 0: written. 2: the files or options cannot be used; one line on stderr names the file and what was
 expected, and nothing is written.
 """
 
 import argparse
+import os
 import sys
+
+if not __package__:
+    # The folder was run: what is imported as plots.NAME lies beside it, and nothing comes from the caller's folder.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,26 +22,40 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
+TURNS = 10  # how often a command of compare --run is started, if nobody says
+
+
+def count(text):
+    """A number of repetitions."""
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected 1..1000, found {text}")
+    return int(text)
+
+
 def parser():
     top = Parser(prog="python3 -m plots", description="Figures and a report from kmemlab's result files "
                                                       "(docs/results.md).")
+    top.add_argument("--program", default="plots", help=argparse.SUPPRESS)  # who complains
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("list", help="name the figures", description="Names every figure and what it shows.")
     draw = commands.add_parser("draw", help="draw one figure", description="Draws one figure; `list` names them.")
     draw.add_argument("name", metavar="NAME", help="a figure that `list` names")
-    draw.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, the scoreboard or a micro benchmark")
+    draw.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, ci/programs, the scoreboard or a micro benchmark")
     draw.add_argument("--trace", metavar="TRACE", help="which trace, if the files replay several")
     draw.add_argument("-o", "--output", required=True, metavar="FILE", help="a name that ends in .svg, .png or .csv "
                                                                           "(the data behind the figure)")
     report = commands.add_parser("report", help="write one HTML page", description="Writes one self-contained page.")
-    report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, the scoreboard or a micro benchmark")
+    report.add_argument("files", nargs="+", metavar="FILE", help="results of replay, scale, peers, mapping, ci/programs, the scoreboard or a micro benchmark")
     report.add_argument("-o", "--output", default="report.html", metavar="FILE", help="default: report.html")
     report.add_argument("--title", default="Kernel memory allocators compared", help="title of the page")
     compare_ = commands.add_parser("compare", help="tell which rows of a second run are slower or faster",
                                    description="Compares the rows of two runs of the same benchmarks: the ratio of the medians with its 95 %% interval, "
                                                "Mann and Whitney's p raised for the number of rows, the effect (in which share of the pairs B is slower), "
                                                "and a verdict where interval and p agree.")
-    compare_.add_argument("files", nargs="+", metavar="FILE", help="A and B; with --self-check any number")
+    compare_.add_argument("files", nargs="*", metavar="FILE", help="A and B; with --self-check any number")
+    compare_.add_argument("--run", nargs=2, metavar="COMMAND", help="instead of files: start two commands in turns, each with --json FILE "
+                                                                     "behind it (or FILE in the place of a {}), and compare the medians of the runs")
+    compare_.add_argument("--repetitions", type=count, default=TURNS, metavar="N", help="of --run (default: %(default)s)")
     compare_.add_argument("--force", action="store_true", help="compare runs of different environments too")
     compare_.add_argument("--self-check", action="store_true", help="compare each file with itself: nothing may differ, and a delay of 5 %% must be found; status 1 otherwise")
     compare_.add_argument("--fail-if-slower", action="store_true", help="status 1 if a row of B is slower")
@@ -94,21 +115,30 @@ def list_figures(_):
         print(f"{spec.name:14} {spec.title}")
 
 
-def main(words=None):
-    arguments = parser().parse_args(words)
+def run(arguments):
+    """The exit status of a command; what it cannot use is one line."""
     try:
         from plots.load import InputError
+        try:
+            status = {"list": list_figures, "draw": draw, "report": report, "compare": compare}[arguments.command](arguments)
+            sys.stdout.flush()
+            return status or 0
+        except InputError as error:
+            why = error
+        except OSError as error:
+            # What is still buffered would complain again at the end.
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")
+            why = f"cannot write {error.filename or 'standard output'}: {error.strerror}"
     except ImportError as error:
-        print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
-        return 2
-    try:
-        return {"list": list_figures, "draw": draw, "report": report, "compare": compare}[arguments.command](arguments) or 0
-    except InputError as error:
-        print(f"plots: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except ImportError as error:
-        print(f"plots: expected Debian's python3-{error.name} to be installed", file=sys.stderr)
-        return 2
+        why = f"expected Debian's python3-{error.name} to be installed"
+    except KeyboardInterrupt:
+        return 130
+    print(f"{arguments.program}: {' '.join(str(why).split())}", file=sys.stderr)
+    return 2
+
+
+def main(words=None):
+    return run(parser().parse_args(words))
 
 
 if __name__ == "__main__":

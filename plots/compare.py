@@ -1,4 +1,4 @@
-"""Two runs of the same benchmarks, A and B: which rows of B are slower or faster, as far as their repetitions tell.
+"""Two runs of the same benchmarks, A and B, in files or as commands that are run in turns: which rows of B are slower or faster, as far as their repetitions tell.
 
 Of each row: the medians, their ratio B / A with its 95 % interval (intervals.py), the p value of Mann and Whitney's
 test, and the effect: in which share of all pairs of repetitions, one of each run, B is the slower one (Vargha and
@@ -8,7 +8,12 @@ of cases. With few repetitions of many rows no p value can be that small: then i
 """
 
 import math
+import shlex
 import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pandas as pd
 from scipy import stats
@@ -23,7 +28,9 @@ VERDICTS = ("slower", "faster", "no difference", "too few repetitions")
 
 
 class Run:
-    """One result file: `rows` is {name: [ns of each repetition]}, `context` what it says of where it was measured."""
+    """One result file: `rows` is {name: [ns of each repetition]}, `context` what it says of where it was measured.
+
+    `parties` of one that `kmemlab compare --self-check` measured: (row, the same again, delayed), names of rows each."""
 
     def __init__(self, path, label):
         node = read_json(path)
@@ -34,6 +41,63 @@ class Run:
             node.at("benchmarks").fail("rows of a benchmark")
         for name, _, ns in iterations(node.at("benchmarks"), kind_of(node)):
             self.rows.setdefault(name, []).append(ns)
+        measured = node.at("self_check")
+        self.parties = [] if measured.value is None else [
+            tuple(self.row_of(row.at(key)) for key in ("name", "again", "delayed")) for row in measured.at("rows").items()]
+
+    def row_of(self, node):
+        """The name of a row that is there."""
+        return node.text() if node.text() in self.rows else node.fail("the name of a row")
+
+
+class Runs:
+    """A command that writes result files, run again and again: a run counts once for each row, by its median, for
+    whatever a process meets at its start (where its memory lies) is the same for all its repetitions."""
+
+    def __init__(self, command):
+        self.path, self.rows, self.context = command, {}, None
+        self.words = shlex.split(command)
+        if not self.words:
+            raise InputError("--run: expected two commands")
+
+    def run_once(self, file):
+        words = [word.replace("{}", str(file)) for word in self.words]
+        if words == self.words:
+            words += ["--json", str(file)]
+        try:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  text=True, errors="replace", check=False)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be run: {error.strerror}") from None
+        if done.returncode != 0:
+            raise InputError(f"{self.path}: expected status 0, found {done.returncode}: {done.stderr.strip()[-200:]}")
+        if not file.exists():
+            raise InputError(f"{self.path}: expected a result file where --json or a {{}} tells, found none")
+        run = Run(file, self.path)
+        file.unlink()
+        self.context = self.context or run.context
+        for name, values in run.rows.items():
+            self.rows.setdefault(name, []).append(statistics.median(values))
+
+
+def run_in_turns(commands, turns, check):
+    """Both commands `turns` times: A B B A A B ...; `check` is called once both have run."""
+    pair = tuple(Runs(command) for command in commands)
+    with tempfile.TemporaryDirectory(prefix="kmemlab-compare-") as folder:
+        for turn in range(turns):
+            for runs in pair if turn % 2 == 0 else pair[::-1]:
+                runs.run_once(Path(folder) / "result.json")
+            if turn == 0:
+                check(*pair)
+            show_progress(turn + 1, turns)
+    return pair
+
+
+def show_progress(done, total):
+    """As the program's own: one line that overwrites itself, on a terminal only."""
+    if sys.stderr.isatty():
+        text = f"compare {100 * done / total:3.0f} %"
+        print("\r" + (text if done < total else " " * len(text) + "\r"), end="", file=sys.stderr, flush=True)
 
 
 def load_pair(first, second):
@@ -159,36 +223,78 @@ def run(arguments):
     """Prints; returns the exit status."""
     if arguments.self_check:
         return self_check(arguments)
-    if len(arguments.files) != 2:
-        raise InputError(f"expected two result files, found {len(arguments.files)}")
-    a, b = load_pair(*arguments.files)
-    different = differences(a, b)
-    if different and not arguments.force:
-        raise InputError(f"{a.path}, {b.path}: expected runs in one environment, or --force; not the same are: {'; '.join(different)}")
+    a, b = pair_of(arguments)
     data = frame(a.rows, b.rows)
     if data.empty:
         raise InputError(f"{a.path}, {b.path}: expected rows of the same name in both")
     if arguments.output:
         style.write(arguments.output, style.picture(draw(data), arguments.output.rpartition(".")[2].lower()))
     print(table(data, arguments.markdown), end="")
-    for line in [*summary(data, a, b), *(f"not the same: {text}" for text in different)]:
+    for line in [*summary(data, a, b), *(f"not the same: {text}" for text in differences(a, b))]:
         print(f"\n{line}" if arguments.markdown else line)
     return 1 if arguments.fail_if_slower and (data.verdict == "slower").any() else 0
 
 
+def pair_of(arguments):
+    """A and B, of one environment unless that is not asked for."""
+    def check(a, b):
+        different = differences(a, b)
+        if different and not arguments.force:
+            raise InputError(f"{a.path}, {b.path}: expected runs in one environment, or --force; not the same are: {'; '.join(different)}")
+    if arguments.run:
+        if arguments.files:
+            raise InputError("expected either files or --run with two commands")
+        return run_in_turns(arguments.run, arguments.repetitions, check)
+    if len(arguments.files) != 2:
+        raise InputError(f"expected two result files, found {len(arguments.files)}")
+    pair = load_pair(*arguments.files)
+    check(*pair)
+    return pair
+
+
 def self_check(arguments):
-    """Of each file: its even repetitions against its odd ones must not differ, and must if they take 5 % longer."""
+    """Of each file: nothing may differ from itself, and a delay of 5 % must be found in every row."""
+    if not arguments.files:
+        raise InputError("expected a result file; `kmemlab compare --self-check` measures one itself")
     good = True
     for path in arguments.files:
-        odd, even = halves(Run(path, path))
-        if not odd:
-            raise InputError(f"{path}: expected rows with more than one repetition")
-        same, planted = frame(odd, even), frame(odd, delayed(even))
-        wrong, missed = same[same.verdict.isin(("slower", "faster"))], planted[planted.verdict != "slower"]
-        print(f"{path}: against itself {len(wrong)} of {len(same)} rows differ{names(wrong)}; "
-              f"delayed by 5 % {len(planted) - len(missed)} are found slower, {len(missed)} are not{names(missed)}")
-        good = good and wrong.empty and missed.empty
+        run = Run(path, path)
+        good = (judge_measured(run, arguments.markdown) if run.parties else judge_halves(run)) and good
     return 0 if good else 1
+
+
+def judge_halves(run):
+    """Of a run of anything: its even repetitions against its odd ones, and against them as if they took 5 % longer."""
+    odd, even = halves(run)
+    if not odd:
+        raise InputError(f"{run.path}: expected rows with more than one repetition")
+    same, planted = frame(odd, even), frame(odd, delayed(even))
+    wrong, missed = same[differs(same)], planted[planted.verdict != "slower"]
+    print(f"{run.path}: against itself {len(wrong)} of {len(same)} rows differ{names(wrong)}; "
+          f"delayed by 5 % {len(planted) - len(missed)} are found slower, {len(missed)} are not{names(missed)}")
+    return wrong.empty and missed.empty
+
+
+def judge_measured(run, markdown):
+    """Of a run that was made for it: each row against the same again, and against the same with 5 % of work put in."""
+    first, again, late = ({row[0]: run.rows[row[i]] for row in run.parties} for i in range(3))
+    same, planted = frame(first, again), frame(first, late)
+    wrong, missed = same[differs(same)], planted[planted.verdict != "slower"]
+    rule = "\n" if markdown else ""
+    print(f"A is each row, B the same again:\n{rule}{table(same, markdown)}\nB has 5 % of work put in:\n{rule}{table(planted, markdown)}")
+    print(f"of the same, {len(wrong)} of {len(same)} rows differ{names(wrong)}; the delay is found in "
+          f"{len(planted) - len(missed)} of {len(planted)}{' but not in ' + names(missed)[2:-1] if len(missed) else ''}")
+    if (planted.verdict == "too few repetitions").any():
+        print(f"to tell a difference in one of {len(planted)} rows it takes {repetitions_for(len(planted))} repetitions")
+    print("here and now compare " + (
+        "sees differences where there are none: do not trust it" if len(wrong) else
+        "sees none where there are none, but misses some of 5 %: a quieter machine or more repetitions help" if len(missed) else
+        "sees differences of 5 %, and none where there are none"))
+    return wrong.empty and missed.empty
+
+
+def differs(data):
+    return data.verdict.isin(("slower", "faster"))
 
 
 def names(data):

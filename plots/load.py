@@ -1,7 +1,8 @@
 """Result files to data frames.
 
 A file is either of `kmemlab replay --json` (it has a member `replay`), of `kmemlab scale --json` (`scale`), of
-`kmemlab mapping --json` (`mapping`), of `ci/scoreboard --json` (`scoreboard`), of `kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
+`kmemlab mapping --json` (`mapping`), of `ci/scoreboard --json` (`scoreboard`), of `ci/programs --json` (`programs`), of
+`kmemlab peers --json`, or of any Google Benchmark program; docs/results.md describes them all. What is wrong with a file is said by an InputError
 of one line that names the file and what was expected; nothing is guessed and nothing left out silently.
 
 Every frame of replays has the columns `trace`, `layer` ("objects" or "pages"), `allocator` (the registry's name)
@@ -21,6 +22,7 @@ MEMORY = ("requested_bytes", "handed_out_bytes", "held_bytes", "metadata_bytes")
 PER_ORDER = ("free_blocks", "extfrag_index", "unusable_index")
 SCALE_COUNTS = ("operations", "failures", "fast_allocations", "fast_frees", "refills", "flushes", "shared_batches",
                 "allocation_node_locks", "free_node_locks", "zone_locks", "remote_frees")
+BY_CPU_TIME = ("mapping", "peers", "replay")
 NANOSECONDS = {"ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9}
 MICRO_SUFFIXES = re.compile(r"/(iterations|repeats|min_time|min_warmup_time|process_time|real_time|manual_time"
                             r"|threads)(:[^/]*)?(?=/|$)")
@@ -32,7 +34,7 @@ class InputError(Exception):
 
 @dataclass
 class Source:
-    """One file that was read: `kind` is replay, scale, mapping, scoreboard, peers or micro; `label` tells it from the other files."""
+    """One file that was read: `kind` is replay, scale, mapping, scoreboard, programs, peers or micro; `label` tells it from the other files."""
     path: str
     label: str
     kind: str
@@ -54,9 +56,11 @@ class Results:
     paths: pd.DataFrame = None       # direction (allocations, frees, frees_on_other_cpu: part of frees), path, count
     timeline: pd.DataFrame = None    # operation (index), time_s and the four of MEMORY
     orders: pd.DataFrame = None      # operation (index), time_s, order and the three of PER_ORDER
+    huge_pages: pd.DataFrame = None  # operation (index), time_s, huge_page (by address), free_pages (0 to 512)
     peers: pd.DataFrame = None       # work, size, allocator, label, repetition, ns
     micro: pd.DataFrame = None       # the same; size is the argument that varies
-    mapping: pd.DataFrame = None     # the same; size is in bytes, pages or areas, as the work has it; ns by CPU time
+    programs: pd.DataFrame = None    # program, allocator, label, repetition, ns, cpu_ns, peak_bytes, faults, final_bytes (NaN: not told)
+    mapping: pd.DataFrame = None     # as peers; size is in bytes, pages or areas, as the work has it; ns by CPU time
     mapping_counts: pd.DataFrame = None  # work, size, allocator, label, name, count: exact, where the row is of the soft MMU
     mapping_knees: pd.DataFrame = None   # label, name, size, before, after
     mapping_said: pd.DataFrame = None    # kind (bar or reach), text, met: what the command itself concluded
@@ -154,6 +158,20 @@ def add_timeline(rows, where, node):
                                           for name in PER_ORDER}})
 
 
+def add_huge_pages(rows, where, node):
+    """The maps of huge pages, where a page allocator lies below; files from before there were maps have none."""
+    if node.value is None:
+        return
+    times = node.at("time_s").items()
+    moments = zip(times, node.at("operation").items(len(times)), node.at("free_pages").items(len(times)))
+    pages = None
+    for time, operation, free_pages in moments:
+        counts = free_pages.items(pages)
+        pages = len(counts)
+        rows["huge_pages"] += [{**where, "operation": operation.number(), "time_s": time.number_or_nothing(), "huge_page": i,
+                                "free_pages": count.number()} for i, count in enumerate(counts)]
+
+
 def add_allocator(rows, where, node):
     """One object of replay.allocators."""
     optional = {name: node.at(name).value for name in ("follows", "bytes_per_frame", "violation", "address_hash")}
@@ -177,6 +195,7 @@ def add_allocator(rows, where, node):
         for path in counts.object():
             rows["paths"].append({**where, "direction": direction, "path": path, "count": counts.at(path).number()})
     add_timeline(rows, where, node.at("timeline"))
+    add_huge_pages(rows, where, node.at("huge_pages"))
 
 
 def add_means(rows, where, node, prefix):
@@ -248,6 +267,24 @@ def add_mapping(rows, source, node, shared):
         rows["mapping_said"].append({"kind": "reach", "text": reach, "met": True})
 
 
+def add_programs(rows, source, node, shared):
+    """Rows of a file of `ci/programs`: programs/PROGRAM/ALLOCATOR."""
+    seen = {}
+    for row in node.items():
+        name = row.at("name").text()
+        parts = name.split("/")
+        if len(parts) != 3 or parts[0] != "programs":
+            row.at("name").fail("programs/PROGRAM/ALLOCATOR")
+        if row.text_or("time_unit", "ns") != "ns":
+            row.at("time_unit").fail('"ns"')
+        seen[name] = seen.get(name, 0) + 1
+        rows["programs"].append({"program": parts[1], "allocator": parts[2], "label": f"{parts[2]} ({source.label})" if shared else parts[2],
+                                 "repetition": seen[name], "ns": row.at("real_time").number(), "cpu_ns": row.at("cpu_time").number(),
+                                 "peak_bytes": row.at("peak_bytes").number(),
+                                 "faults": row.at("minor_faults").number() + row.at("major_faults").number(),
+                                 "final_bytes": row.at("final_bytes").number_or_nothing()})
+
+
 def split_name(name):
     """(work, size, allocator) of a row's name: WORK/SIZE/ALLOCATOR in any order of the parts.
 
@@ -267,7 +304,7 @@ def split_name(name):
 
 def iterations(node, kind):
     """(run's name, row's name, ns) of each row of run type `iteration`; aggregates are ours to compute, so that their
-    spread is known. Where the kernel's time belongs to what is measured (mapping), it is processor time."""
+    spread is known. By processor time where the program itself counts that: other work on the machine lengthens it least."""
     for row in node.items():
         name = row.at("name").text()
         if row.value.get("run_type", "iteration") != "iteration":
@@ -278,7 +315,7 @@ def iterations(node, kind):
         unit = row.text_or("time_unit", "ns")
         if unit not in NANOSECONDS:
             row.at("time_unit").fail("one of " + ", ".join(NANOSECONDS))
-        time = row.at("cpu_time" if kind == "mapping" else "real_time").number()
+        time = row.at("cpu_time" if kind in BY_CPU_TIME else "real_time").number()
         yield row.text_or("run_name", name), name, time * NANOSECONDS[unit]
 
 
@@ -295,19 +332,29 @@ def add_benchmarks(rows, source, node, shared):
 def kind_of(node):
     if node.at("replay").value is not None:
         return "replay"
-    for kind in ("scale", "mapping", "scoreboard"):
+    for kind in ("scale", "mapping", "scoreboard", "programs"):
         if node.at(kind).value is not None:
             return kind
     rows = [row.at("name").text() for row in node.at("benchmarks").items()]
     if not rows:
         node.at("benchmarks").fail("at least one row or a member `replay`, `scale` or `scoreboard`")
-    return "peers" if node.at("peers").value is not None or any(name.endswith("/floor") for name in rows) else "micro"
+    compared = any(node.at(member).value is not None for member in ("peers", "self_check"))
+    return "peers" if compared or any(name.endswith("/floor") for name in rows) else "micro"
 
 
 def not_measured(node):
-    """Lines about what `kmemlab mapping` found this machine to lack, and libraries that `kmemlab peers` did not find."""
+    """Lines about what `kmemlab mapping` found this machine to lack, libraries that `kmemlab peers` did not find, and what
+    `ci/programs` skipped or found wrong."""
+    if node.at("programs").value is not None:
+        programs = node.at("programs")
+        absent = [f"{each.at('name').text()} was not measured: {each.text_or('absent', '')}."
+                  for kind in ("allocators", "programs") for each in programs.at(kind).items() if each.object().get("absent")]
+        return absent + [f"Failed: {fault.text()}." for fault in programs.at("faults").items()]
     if node.at("mapping").value is not None:
         return [note.text() for note in node.at("mapping").at("notes").items()]
+    if node.at("replay").value is not None and node.at("replay").at("skipped").value is not None:
+        return [f"{peer.at('name').text()} was not replayed: {peer.at('absent').text()}."
+                for peer in node.at("replay").at("skipped").items()]
     if node.at("peers").value is None:
         return []
     return [f"{library.at('name').text()} was not measured: {library.value['absent']}."
@@ -339,6 +386,8 @@ def load(paths):
             add_scale(rows, source, node.at("scale"), shared)
         elif source.kind == "scoreboard":
             add_scoreboard(rows, source, node.at("scoreboard"))
+        elif source.kind == "programs":
+            add_programs(rows, source, node.at("benchmarks"), shared)
         else:
             add_benchmarks(rows, source, node.at("benchmarks"), shared)
             if source.kind == "mapping":

@@ -80,6 +80,8 @@ def extras(results, paths):
                           lambda frame: summary.peers_statements(frame, notes_of(results, "peers")), tables.pairs),
                 "mapping": ("Mapping memory and reaching it",
                             lambda _: summary.mapping_statements(results, notes_of(results, "mapping")), None),
+                "programs": ("Real programs", lambda frame: summary.programs_statements(results.programs, notes_of(results, "programs")),
+                             tables.programs),
                 "micro": ("Micro benchmarks", None, None),
                 "scoreboard": ("Planted bugs", summary.scoreboard_statements, tables.scoreboard)}
     found = []

@@ -323,6 +323,14 @@ def scoreboard_statements(data):
     return said
 
 
+def programs_statements(data, notes=()):
+    """Who is ahead in each program's elapsed time, and what was skipped or failed; `data` as load.py gives it."""
+    said = []
+    for program, rows in data.groupby("program", sort=False) if len(data) else ():
+        said += compare({label: mine.ns.to_numpy() for label, mine in rows.groupby("label", sort=False)}, "less", program)
+    return said + [Statement("warning" if note.startswith("Failed") else "fact", note) for note in notes]
+
+
 def mapping_statements(results, notes=()):
     """What `kmemlab mapping` concluded, the knees that it found, and what a page mapped by itself costs."""
     said = [Statement("fact" if row.kind == "reach" else "claim" if row.met else "warning",
@@ -369,6 +377,8 @@ def warnings(sources):
         if context.get("cpu_scaling_enabled") is True:
             doubts.append("the CPU changes its frequency")
         said += [Statement("warning", f"{source.label}: {doubt}; times are not to be relied on.") for doubt in doubts]
+        if source.kind == "replay":
+            said += [Statement("warning", f"{source.label}: {note}") for note in source.notes]
     kinds = {key: {str(source.context.get(key)) for source in sources if source.context.get(key)}
              for key in ("cpu", "kernel", "compiler", "flags")}
     differing = [key for key, values in kinds.items() if len(values) > 1]

@@ -118,6 +118,19 @@ def scale(data):
                  ["pattern", "allocator", "CPUs", *(name.replace("_", " ") for name in SCALE_COUNTS[2:])], rows)
 
 
+def programs(data):
+    """Medians of `ci/programs`: one row per program and malloc; `data` as the figure's frame gives it."""
+    rows = [[row.program, row.label, units.nanoseconds_text(row.ns), ratio_text(row.ns_ratio, row.ns_low, row.ns_high),
+             units.nanoseconds_text(row.cpu_ns), units.bytes_text(row.peak_bytes),
+             ratio_text(row.peak_bytes_ratio, row.peak_bytes_low, row.peak_bytes_high), units.count_text(row.faults)] for row in data.itertuples()]
+    return Table("What programs took, medians; ratios to glibc with 95 % intervals",
+                 ["program", "malloc", "elapsed", "times glibc", "processor time", "peak memory", "times glibc", "page faults"], rows)
+
+
+def ratio_text(ratio, low, high):
+    return units.ratio_text(ratio) + (f" ({units.ratio_text(low)} to {units.ratio_text(high)})" if np.isfinite(high) else "")
+
+
 def scoreboard(data):
     """The median run of each planted bug: one row per mutant, one column per file and start."""
     columns = list(dict.fromkeys(zip(data.label, data.start)))

@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "sample"
-REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD = (
-    str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale", "mapping", "scoreboard"))
-ALL = [REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD]
+REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD, PROGRAMS = (
+    str(FOLDER / f"{name}.json") for name in ("replay", "peers", "micro", "scale", "mapping", "scoreboard", "programs"))
+ALL = [REPLAY, PEERS, MICRO, SCALE, MAPPING, SCOREBOARD, PROGRAMS]
 
 
 def replay():

@@ -41,7 +41,7 @@ class Command(unittest.TestCase):
     def test_list_names_every_figure(self):
         status, out, _ = run("list")
         self.assertEqual(status, 0)
-        self.assertEqual(len(out.splitlines()), 17)
+        self.assertEqual(len(out.splitlines()), 19)
 
     def test_report_draw_and_data_are_written_and_nothing_else(self):
         small = sample.write(self.folder, sample.small_replay())

@@ -1,6 +1,7 @@
 """Two runs compared: what gets a verdict, what does not, and what is said when nothing can be told."""
 
 import json
+import sys
 import unittest
 from pathlib import Path
 
@@ -108,6 +109,18 @@ class Command(unittest.TestCase):
         self.assertEqual(run("compare", "--fail-if-slower", self.a, self.b)[0], 1)
         self.assertEqual(run("compare", "--fail-if-slower", self.b, self.a)[0], 0)
 
+    def test_of_what_kmemlab_measures_processor_time_counts_of_others_the_clock(self):
+        dice = np.random.default_rng(2)
+        for kind, verdict in (("peers", "no difference"), ("mapping", "no difference"), ("replay", "no difference"), ("micro", "slower")):
+            with self.subTest(kind):
+                files = []
+                for name, factor in (("a.json", 1), ("b.json", 2)):
+                    whole = {**document({"pair/64/slub": noisy(dice, 10, 12)}), kind: {}}
+                    for row in whole["benchmarks"]:
+                        row["real_time"] *= factor
+                    files.append(sample.write(self.folder, whole, name))
+                self.assertIn(f" {verdict}\n", run("compare", *files)[1])
+
     def test_markdown_and_a_figure(self):
         figure = self.folder / "ratios.svg"
         status, out, err = run("compare", "--markdown", self.a, self.b, "-o", figure)
@@ -153,6 +166,70 @@ class Command(unittest.TestCase):
         status, out, _ = run("compare", "--self-check", biased)
         self.assertEqual(status, 1)
         self.assertIn("against itself 1 of 1 rows differ (pair/1/slub)", out)
+
+    def measured(self, **changes):
+        """A file of three rows, each beside the same again and a delayed one; `changes`: {row: factor} of one of the three."""
+        dice, rows, parties = np.random.default_rng(5), {}, []
+        for name in ("pair/8/slub", "pair/64/slub", "pair/4096/slub"):
+            parties.append({"name": name, "again": f"{name}-again", "delayed": f"{name}-delayed"})
+            for key, factor in (("name", 1), ("again", 1), ("delayed", 1.05)):
+                rows[parties[-1][key]] = noisy(dice, 10 * changes.get(key, {}).get(name, factor), 31)
+        return {**document(rows), "self_check": {"rows": parties}}
+
+    def check(self, **changes):
+        return run("compare", "--self-check", sample.write(self.folder, self.measured(**changes), "measured.json"))
+
+    def test_of_a_measured_self_check_both_tables_and_what_they_mean_are_told(self):
+        status, out, err = self.check()
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out.count("pair/64/slub"), 2)
+        self.assertIn("of the same, 0 of 3 rows differ; the delay is found in 3 of 3\n", out)
+        self.assertIn("here and now compare sees differences of 5 %, and none where there are none", out)
+
+    def test_a_measured_self_check_fails_where_the_same_differs_or_the_delay_is_missed(self):
+        status, out, _ = self.check(again={"pair/64/slub": 1.012})
+        self.assertEqual(status, 1)
+        self.assertIn("of the same, 1 of 3 rows differ (pair/64/slub); the delay is found in 3 of 3\n", out)
+        self.assertIn("sees differences where there are none", out)
+        status, out, _ = self.check(delayed={"pair/8/slub": 1.0})
+        self.assertEqual(status, 1)
+        self.assertIn("0 of 3 rows differ; the delay is found in 2 of 3 but not in pair/8/slub\n", out)
+        self.assertIn("but misses some of 5 %", out)
+
+    def test_a_measured_self_check_names_what_it_lacks(self):
+        broken = self.measured()
+        broken["self_check"]["rows"][1]["again"] = "pair/64/none"
+        status, out, err = run("compare", "--self-check", sample.write(self.folder, broken, "lacks.json"))
+        self.assertEqual((status, out, err.count("\n")), (2, "", 1))
+        self.assertIn("lacks.json: expected the name of a row at self_check.rows[1].again", err)
+        self.assertEqual(run("compare", "--self-check")[0], 2)
+
+    def command(self, name, rows, more="", **context):
+        """A program that writes that result behind --json, and its name into a log."""
+        script = self.folder / f"{name}.py"
+        script.write_text(f"import sys\nopen({str(self.folder / 'log')!r}, 'a').write({name!r})\n{more}\n"
+                          f"open(sys.argv[sys.argv.index('--json') + 1], 'w').write({json.dumps(document(rows, **context))!r})\n")
+        return f"{sys.executable} {script}"
+
+    def test_commands_are_run_in_turns_and_each_run_counts_once(self):
+        quick, slow = self.command("q", {"pair/64/slub": [9.0, 10.0, 50.0]}), self.command("s", {"pair/64/slub": [11.0, 12.0, 13.0]})
+        status, out, err = run("compare", "--run", quick, slow, "--repetitions", 4, "--fail-if-slower")
+        self.assertEqual((status, err), (1, ""))
+        self.assertRegex(out, r"pair/64/slub +10\sns +12\sns +1.200 ")
+        self.assertEqual((self.folder / "log").read_text(), "qssqqssq")
+
+    def test_commands_that_fail_or_differ_in_their_environment_end_it_at_once(self):
+        good = self.command("g", {"pair/64/slub": [9.0]})
+        for other, naming, log in ((self.command("x", {}, "sys.exit('no such row')"), "expected status 0, found 1: no such row", "gx"),
+                                   (self.command("y", {"pair/64/slub": [9.0]}, kernel="6.9.0"), "kernel 6.1.0 and 6.9.0", "gy"),
+                                   ("no-such-program", "no-such-program: cannot be run", "g"), ("true", "true: expected a result file", "g"),
+                                   ("", "two commands", "")):
+            with self.subTest(naming):
+                (self.folder / "log").write_text("")
+                status, out, err = run("compare", "--run", good, other)
+                self.assertEqual((status, out, err.count("\n")), (2, "", 1), err)
+                self.assertIn(naming, err)
+                self.assertEqual((self.folder / "log").read_text(), log)
 
     def test_what_cannot_be_compared_is_refused_by_one_line(self):
         empty = self.write("empty.json", {})

@@ -3,6 +3,7 @@
 import unittest
 
 import numpy as np
+import pandas as pd
 from matplotlib.colors import same_color
 
 import sample
@@ -120,6 +121,33 @@ class Figures(unittest.TestCase):
                 mesh, = panel(figure, title).collections
                 lists = np.array(sample.allocator(self.document, allocator)["timeline"][column]) * scale
                 np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(lists.shape), lists)
+
+    def test_huge_pages_show_the_maps_and_count_those_that_are_whole(self):
+        _, figure = self.drawn("huge_pages")
+        for name, below in (("slub", "below "), ("buddy", "")):
+            maps = np.array(sample.allocator(self.document, name)["huge_pages"]["free_pages"])
+            whole, possible = max(((int((moment == 512).sum()), moment.sum() // 512) for moment in maps),
+                                  key=lambda counts: counts[1] - counts[0])
+            mesh, = panel(figure, f"{below}{name}: at worst {whole} whole, {possible} possible").collections
+            np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(maps.T.shape), maps.T)
+
+    def test_huge_pages_of_a_large_memory_share_rows_by_their_mean(self):
+        frame = pd.DataFrame([{"label": "buddy", "layer": "pages", "operation": operation, "time_s": 0.0, "huge_page": i,
+                               "free_pages": 512 if i % 2 else operation} for operation in (0, 100) for i in range(1025)])
+        figure = FIGURES["huge_pages"].draw(frame)
+        axis = panel(figure, "buddy: at worst 512 whole, 612 possible")
+        values = np.asarray(axis.collections[0].get_array()).reshape(-1, 2)
+        self.assertEqual(len(values), 342)  # three in a row, the last has two
+        np.testing.assert_allclose(values[0], [512 / 3, (512 + 200) / 3])
+        np.testing.assert_allclose(values[-1], [256, 306])
+        self.assertEqual(axis.get_ylim(), (0, 1025))
+
+    def test_files_from_before_there_were_maps_have_no_figure_of_huge_pages(self):
+        document = sample.replay()
+        for entry in document["replay"]["allocators"]:
+            del entry["huge_pages"]
+        with sample.scratch() as folder:
+            self.assertTrue(FIGURES["huge_pages"].frame(load([sample.write(folder, document)])).empty)
 
     def test_a_trace_without_times_is_drawn_over_its_operations(self):
         frame = FIGURES["memory"].frame(self.results).assign(time_s=0.0)

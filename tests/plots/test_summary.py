@@ -173,6 +173,13 @@ class Facts(unittest.TestCase):
     def test_a_clean_environment_gives_no_warning(self):
         self.assertEqual(summary.warnings(load(sample.ALL).sources), [])
 
+    def test_a_peer_that_was_skipped_is_told(self):
+        document = sample.small_replay()
+        document["replay"]["skipped"] = [{"name": "mimalloc", "absent": "no such file"}]
+        with sample.scratch() as folder:
+            texts = [each.text for each in summary.warnings(load([sample.write(folder, document)]).sources)]
+        self.assertEqual(texts, ["changed: mimalloc was not replayed: no such file."])
+
 
 if __name__ == "__main__":
     unittest.main()
