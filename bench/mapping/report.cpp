@@ -144,7 +144,8 @@ Json to_json(const Rows& rows, Setup setup, const std::string& command) {
     Json found = Json::array();
     for (const Bar& bar : bars(rows)) found.push_back(summary(bar));
     std::vector<Setting> settings;
-    for (const Tunable& tunable : setup.machine.tunables()) settings.push_back({tunable.key, tunable.get()});
+    for (const Tunable& tunable : setup.machine.tunables())
+        settings.push_back({std::string{tunable.key}, tunable.get()});
     return {{"context", context(command, settings)},
             {"benchmarks", benchmark_rows(rows)},
             {"mapping",

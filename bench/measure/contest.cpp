@@ -52,7 +52,11 @@ std::size_t calibrated(Contest& contest, double milliseconds) {
     const Contest::Units units = contest.units();
     const double wanted_ns = milliseconds * 1e6;
     for (std::size_t count = units.least; count < units.most; count = std::min(count * 2, units.most)) {
-        const double took_ns = timed_ns(contest, count);
+        double took_ns = timed_ns(contest, count);
+        // Who is interrupted once seems slow, and would get too few units for good.
+        for (int again = 0; again < 2 && took_ns > wanted_ns / 8; ++again) {
+            took_ns = std::min(took_ns, timed_ns(contest, count));
+        }
         // An eighth of the time tells the speed well enough; a quarter more makes up for a faster moment.
         if (took_ns > wanted_ns / 8) {
             const double exact = static_cast<double>(count) * wanted_ns / took_ns * 1.25;
@@ -115,7 +119,8 @@ std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& 
     for (std::size_t repetition = 0; repetition < options.repetitions; ++repetition) {
         const std::size_t first = repetition * count / options.repetitions;
         for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t which = (first + i) % count;
+            const std::size_t place = repetition % 2 == 0 ? i : count - 1 - i;
+            const std::size_t which = (first + place) % count;
             repeat_once(*entrants[which], rows[which]);
         }
         if (options.progress) options.progress(repetition + 1, options.repetitions);

@@ -2,11 +2,12 @@
 ///
 ///     calibrate      how many units of work of each row last long enough
 ///     repetition 1   row a, row b, row c        what a repetition of a row is:
-///     repetition 2   row b, row c, row a            prepare | a little, to warm up | the units | finish
-///     ...                                                                            timed
+///     repetition 2   row c, row b, row a            prepare | a little, to warm up | the units | finish
+///     repetition 3   row b, row c, row a                                             timed
+///     ...
 ///
-/// Rows take turns, beginning with another one each time, so that a machine that gets slower does so for all
-/// and none always follows the same one.
+/// Rows take turns, in one direction and the other, and beginning farther on as time goes by, so that a
+/// machine that gets slower does so for all and none always follows the same one.
 #pragma once
 
 #include <cstddef>

@@ -87,23 +87,24 @@ class KmallocCall {
     std::size_t size_;
 };
 
-/// __get_free_pages and free_pages of order 0, on CPU 0; of a page source without these, take and give, with
-/// the arithmetic from a frame to its address and back.
-template <PageSource M>
+/// __get_free_pages and free_pages of one order, on CPU 0; of a page source without these, take and give,
+/// with the arithmetic from a frame to its address and back.
+template <PageSource M, unsigned page_order = 0>
 class PageCall {
   public:
     explicit PageCall(M& model) : model_{&model} {}
     [[nodiscard, gnu::always_inline]] void* take() const {
-        if constexpr (kernel_calls) return model_->buddy().__get_free_pages(GFP_KERNEL, Order{0}, CpuId{0});
-        const std::optional<Pfn> pfn = model_->take(Order{0}, GFP_KERNEL, CpuId{0});
+        if constexpr (kernel_calls) return model_->buddy().__get_free_pages(GFP_KERNEL, order, CpuId{0});
+        const std::optional<Pfn> pfn = model_->take(order, GFP_KERNEL, CpuId{0});
         return pfn ? model_->arena().address(*pfn) : nullptr;
     }
     [[gnu::always_inline]] void put(void* p) const {
-        if constexpr (kernel_calls) return model_->buddy().free_pages(p, Order{0}, CpuId{0});
-        model_->give(model_->arena().pfn(p), Order{0}, CpuId{0});
+        if constexpr (kernel_calls) return model_->buddy().free_pages(p, order, CpuId{0});
+        model_->give(model_->arena().pfn(p), order, CpuId{0});
     }
 
   private:
+    static constexpr Order order{page_order};
     static constexpr bool kernel_calls = requires(M & model) { model.buddy(); };
 
     M* model_;

@@ -9,6 +9,8 @@
 #include "allocators/contract/registry.hpp"
 #include "bench/measure/sequence.hpp"
 #include "bench/peers/calls.hpp"
+#include "bench/peers/malloc_contests.hpp"
+#include "bench/peers/rseq_calls.hpp"
 #include "bench/peers/works.hpp"
 
 namespace kmemlab::peers {
@@ -41,20 +43,23 @@ class PairContest final : public Contest {
 template <class Call, class Owner>
 class BatchContest final : public Contest {
   public:
-    BatchContest(std::string name, Call call, std::size_t size, Sequence sequence, Owner owner)
+    BatchContest(std::string name, Call call, std::size_t size, std::size_t objects, Sequence sequence,
+                 Owner owner)
         : name_{std::move(name)},
           call_{call},
           size_{size},
-          order_{positions(sequence, batch_objects)},
+          objects_(objects),
+          order_{positions(sequence, objects)},
           owner_{std::move(owner)} {}
     [[nodiscard]] const std::string& name() const override { return name_; }
-    void run(std::size_t count) override { batches(call_, order_, count); }
+    void run(std::size_t count) override { batches(call_, objects_, order_, count); }
     [[nodiscard]] std::string verify() override { return verified(call_, size_); }
 
   private:
     std::string name_;
     Call call_;
     std::size_t size_;
+    std::vector<void*> objects_;
     std::vector<std::uint32_t> order_;
     Owner owner_;
 };
@@ -69,7 +74,7 @@ template <class Call, class Owner>
 void add_batches(Contests& contests, std::size_t size, std::string_view who, Call call, const Owner& owner) {
     for (const auto& [work, sequence] : batch_works) {
         contests.push_back(std::make_unique<BatchContest<Call, Owner>>(
-            fmt::format("{}/{}/{}", work, size, who), call, size, sequence, owner));
+            fmt::format("{}/{}/{}", work, size, who), call, size, batch_objects, sequence, owner));
     }
 }
 
@@ -99,10 +104,21 @@ void add_floor(Contests& contests) {
     add_batches(contests, Floor::object_bytes, "floor", call, floor);
 }
 
+/// Nothing where there are no restartable sequences.
+void add_rseq(Contests& contests) {
+#if KMEMLAB_HAS_RSEQ
+    const auto slub = std::make_shared<RseqSlub>();
+    if (!slub->rseq.restartable()) return;
+    const auto floor = std::make_shared<RseqFloor>();
+    add_pair(contests, Floor::object_bytes, "floor-rseq", RseqFloorCall{*floor}, floor);
+    add_pair(contests, Floor::object_bytes, "slub-rseq", RseqSlubCall{*slub}, slub);
+#endif
+}
+
 constexpr std::size_t batch_size = 64;
 
 void add_library(Contests& contests, const PeerLibrary& library) {
-    if (!library.absent.empty()) return;
+    if (!library.absent.empty() || library.name == own_malloc) return;
     const std::shared_ptr<void> nothing;
     for (const std::size_t size : sizes) {
         add_pair(contests, size, library.name, MallocCall{library, size}, nothing);
@@ -124,11 +140,19 @@ void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
     }
 }
 
+constexpr std::size_t many_pages = 16384;
+
 template <class M>
 void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
     const PageCall<M> call{*model};
-    add_own_pair(contests, page_size, std::string{M::info.name}, call, model);
-    add_batches(contests, page_size, M::info.name, call, model);
+    const std::string name{M::info.name};
+    add_own_pair(contests, page_size, name, call, model);
+    add_batches(contests, page_size, name, call, model);
+    contests.push_back(std::make_unique<BatchContest<PageCall<M>, std::shared_ptr<M>>>(
+        fmt::format("batch{}-fifo/{}/{}", many_pages, page_size, name), call, page_size, many_pages,
+        Sequence::fifo, model));
+    constexpr Order huge{9};
+    add_pair(contests, huge.bytes(), name, PageCall<M, huge.value()>{*model}, model);
 }
 
 }  // namespace
@@ -136,6 +160,7 @@ void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
 Contests all_contests(std::span<const PeerLibrary> libraries) {
     Contests contests;
     add_floor(contests);
+    add_rseq(contests);
     for (const PeerLibrary& library : libraries) add_library(contests, library);
     for_each_model([&]<class M>() {
         if constexpr (M::info.capabilities.object_caches) {
@@ -144,6 +169,7 @@ Contests all_contests(std::span<const PeerLibrary> libraries) {
             add_pages(contests, std::make_shared<M>(typename M::Config{}));
         }
     });
+    add_malloc_contests(contests, libraries);
     return contests;
 }
 

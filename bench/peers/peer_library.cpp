@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <initializer_list>
 #include <string_view>
 
 namespace kmemlab::peers {
@@ -33,15 +33,60 @@ Function symbol(void* library, const char* name) {
     return reinterpret_cast<Function>(dlsym(library, name));
 }
 
-PeerLibrary load(std::string name, std::initializer_list<const char*> files) {
+/// What jemalloc counts is as old as its last epoch.
+std::function<std::uint64_t()> held_by_jemalloc(void* library) {
+    using Mallctl = int (*)(const char*, void*, std::size_t*, void*, std::size_t);
+    const auto mallctl = symbol<Mallctl>(library, "mallctl");
+    if (mallctl == nullptr) return {};
+    return [mallctl] {
+        std::uint64_t epoch = 1;
+        mallctl("epoch", nullptr, nullptr, &epoch, sizeof epoch);
+        std::size_t active = 0;
+        std::size_t size = sizeof active;
+        return mallctl("stats.active", &active, &size, nullptr, 0) == 0 ? active : 0;
+    };
+}
+
+std::function<std::uint64_t()> held_by_mimalloc(void* library) {
+    using Info = void (*)(std::size_t*, std::size_t*, std::size_t*, std::size_t*, std::size_t*, std::size_t*,
+                          std::size_t*, std::size_t*);
+    const auto info = symbol<Info>(library, "mi_process_info");
+    if (info == nullptr) return {};
+    return [info] {
+        std::size_t committed = 0;
+        info(nullptr, nullptr, nullptr, nullptr, nullptr, &committed, nullptr, nullptr);
+        return committed;
+    };
+}
+
+std::function<std::uint64_t()> held_by_tcmalloc(void* library) {
+    using Property = int (*)(const char*, std::size_t*);
+    const auto property = symbol<Property>(library, "MallocExtension_GetNumericProperty");
+    if (property == nullptr) return {};
+    return [property] {
+        std::size_t heap = 0;
+        std::size_t given_back = 0;
+        property("generic.heap_size", &heap);
+        property("tcmalloc.pageheap_unmapped_bytes", &given_back);
+        return heap - given_back;
+    };
+}
+
+struct Peer {
+    std::string_view name;
+    std::vector<std::string> files;
+    std::function<std::uint64_t()> (*held_bytes)(void* library);
+};
+
+PeerLibrary load(const Peer& wanted) {
     PeerLibrary peer;
-    peer.name = std::move(name);
+    peer.name = wanted.name;
     if (sanitized) {
         peer.absent = "not loaded beside a sanitizer";
         return peer;
     }
-    for (const char* file : files) {
-        void* library = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    for (const std::string& file : wanted.files) {
+        void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
         if (library == nullptr) {
             peer.absent = dlerror();
             continue;
@@ -49,19 +94,50 @@ PeerLibrary load(std::string name, std::initializer_list<const char*> files) {
         peer.file = file;
         peer.malloc = symbol<PeerLibrary::Malloc>(library, "malloc");
         peer.free = symbol<PeerLibrary::Free>(library, "free");
-        peer.absent = peer.malloc != nullptr && peer.free != nullptr ? "" : "exports no malloc and free";
+        peer.calloc = symbol<PeerLibrary::Calloc>(library, "calloc");
+        peer.usable_size = symbol<PeerLibrary::UsableSize>(library, "malloc_usable_size");
+        const bool whole = peer.malloc != nullptr && peer.free != nullptr && peer.calloc != nullptr &&
+                           peer.usable_size != nullptr;
+        peer.absent = whole ? "" : "lacks malloc, calloc, free or malloc_usable_size";
+        peer.held_bytes = wanted.held_bytes(library);
         break;
     }
     return peer;
 }
 
+/// Our own: where it is built, and where it is installed, seen from this program.
+std::vector<std::string> own_library() {
+    std::array<char, 4096> path{};
+    const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
+    const std::string program{path.data(), static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
+    const std::string folder = program.substr(0, program.find_last_of('/') + 1);
+    return {folder + "../../allocators/preload/libkmemlab_malloc.so",
+            folder + "../" KMEMLAB_LIBDIR "/libkmemlab_malloc.so", "libkmemlab_malloc.so"};
+}
+
 }  // namespace
 
 std::vector<PeerLibrary> load_peers() {
-    return {{"glibc", "", &std::malloc, &std::free, ""},
-            load("jemalloc", {"libjemalloc.so.2"}),
-            load("mimalloc", {"libmimalloc.so.2", "libmimalloc.so.2.0"}),
-            load("tcmalloc", {"libtcmalloc_minimal.so.4", "libtcmalloc.so.4"})};
+    PeerLibrary glibc;
+    glibc.name = "glibc";
+    glibc.malloc = &std::malloc;
+    glibc.free = &std::free;
+    return {glibc, load_peer("jemalloc"), load_peer("mimalloc"), load_peer("tcmalloc"),
+            load_peer(own_malloc)};
+}
+
+PeerLibrary load_peer(std::string_view name) {
+    if (name == "jemalloc") return load({name, {"libjemalloc.so.2"}, &held_by_jemalloc});
+    if (name == "mimalloc")
+        return load({name, {"libmimalloc.so.2", "libmimalloc.so.2.0"}, &held_by_mimalloc});
+    if (name == "tcmalloc")
+        return load({name, {"libtcmalloc_minimal.so.4", "libtcmalloc.so.4"}, &held_by_tcmalloc});
+    if (name == own_malloc)
+        return load({name, own_library(), [](void*) { return std::function<std::uint64_t()>{}; }});
+    PeerLibrary unknown;
+    unknown.name = name;
+    unknown.absent = "unknown";
+    return unknown;
 }
 
 bool lacks_static_tls(const std::vector<PeerLibrary>& libraries) {

@@ -37,13 +37,35 @@ std::string ratio(double value, std::optional<double> base) {
     return base && *base > 0 ? fmt::format("{:.2f}", value / *base) : "-";
 }
 
-std::string bar(const Rows& rows, const std::string& ours, double limit) {
+/// "A / B: 0.41, at most 0.50 wanted: met"; empty if one of the two was not measured.
+std::string bar(const Rows& rows, const std::string& ours, const std::string& base_name,
+                std::optional<double> base, double limit) {
     const auto mine = median_of(rows, ours);
-    const auto best = best_peer(rows, "pair/64");
-    if (!mine || !best) return {};
-    const double found = *mine / *best;
-    return fmt::format("{} / best malloc of pair/64: {:.2f}, at most {:.2f} wanted: {}\n", ours, found, limit,
+    if (!mine || !base) return {};
+    const double found = *mine / *base;
+    return fmt::format("{} / {}: {:.2f}, at most {:.2f} wanted: {}\n", ours, base_name, found, limit,
                        found <= limit ? "met" : "missed");
+}
+std::string bar(const Rows& rows, const std::string& ours, const std::string& base, double limit) {
+    return bar(rows, ours, base, median_of(rows, base), limit);
+}
+
+/// Ours among the libraries: each work against the best of the others.
+std::string malloc_bars(const Rows& rows) {
+    std::string text;
+    std::vector<double> ratios;
+    for (const ContestRow& row : rows) {
+        const auto [work, who] = parts(row.name);
+        if (who != own_malloc || !work.starts_with("malloc-")) continue;
+        const auto best = best_peer(rows, work);
+        if (!best) continue;
+        text += bar(rows, row.name, "best malloc", best, 1.0);
+        ratios.push_back(median(row.cpu_nanoseconds) / *best);
+    }
+    if (ratios.empty()) return text;
+    const double middle = median(ratios);
+    return text + fmt::format("malloc-*/{}, the median of all: {:.2f}, at most 0.80 wanted: {}\n", own_malloc,
+                              middle, middle <= 0.8 ? "met" : "missed");
 }
 
 Json library_facts(const PeerLibrary& library) {
@@ -92,10 +114,17 @@ std::string table(const Rows& rows) {
 std::string bars(const Rows& rows) {
     std::string text;
     for (const auto* how : {"", "-call"}) {
-        text += bar(rows, fmt::format("pair/64/slub{}", how), 0.5);
-        text += bar(rows, fmt::format("pair/4096/buddy{}", how), 1.0);
+        const auto best = best_peer(rows, "pair/64");
+        text += bar(rows, fmt::format("pair/64/slub{}", how), "best malloc of pair/64", best, 0.5);
+        text += bar(rows, fmt::format("pair/4096/buddy{}", how), "best malloc of pair/64", best, 1.0);
     }
-    return text;
+    text += bar(rows, "pair/64/slub", "pair/64/floor", 2.5);
+    text += bar(rows, "pair/64/slub-rseq", "pair/64/floor-rseq", 2.0);
+    text += bar(rows, "pair/64/slab", "pair/64/slub", 1.5);
+    text += bar(rows, "pair/4096/buddy", "pair/64/floor", 5.0);
+    text += bar(rows, "pair/2097152/buddy", "pair/64/floor", 25.0);
+    text += bar(rows, "batch16384-fifo/4096/buddy", "pair/64/floor", 20.0);
+    return text + malloc_bars(rows);
 }
 
 Json to_json(const Rows& rows, std::span<const PeerLibrary> libraries, const std::string& command) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -33,11 +32,12 @@ void pairs(Call call, std::size_t count) {
     }
 }
 
-/// Takes batch_objects objects, then puts all of them back; `count` is rounded up to whole batches.
+/// Takes as many objects as `objects` has room for, then puts all of them back; `count` is rounded up to
+/// whole batches.
 template <class Call>
-void batches(Call call, const std::vector<std::uint32_t>& order, std::size_t count) {
-    std::array<void*, batch_objects> objects;
-    for (std::size_t done = 0; done < count; done += batch_objects) {
+void batches(Call call, std::vector<void*>& objects, const std::vector<std::uint32_t>& order,
+             std::size_t count) {
+    for (std::size_t done = 0; done < count; done += objects.size()) {
         for (void*& object : objects) object = used(call.take());
         for (const std::uint32_t i : order) call.put(objects[i]);
     }

@@ -1,8 +1,12 @@
 // The runner that rows are measured by.
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <thread>
 
 #include "allocators/base/check.hpp"
 #include "bench/measure/contest.hpp"
+#include "bench/measure/keep.hpp"
+#include "bench/measure/self_check.hpp"
 
 using namespace kmemlab;
 
@@ -53,12 +57,12 @@ ContestOptions options(const std::string& filter) {
 
 }  // namespace
 
-TEST_CASE("rows take turns, each repetition beginning with another, and run what was prepared") {
+TEST_CASE("rows take turns, in one direction and the other, and run what was prepared") {
     Contests contests;
     std::string log;
     for (const char* name : {"w/1/a", "w/1/b", "w/1/c"}) add_recorder(contests, name, log, {5, 5});
     const auto rows = measure(contests, options(""), "test");
-    CHECK(log == "abcbcacab");
+    CHECK(log == "abcacbcab");
     REQUIRE(rows.size() == 3);
     CHECK(rows[0].iterations == 5);
     CHECK(rows[0].nanoseconds.size() == 3);
@@ -87,4 +91,64 @@ TEST_CASE("a filter that finds nothing, or is none, is refused, and so is a row 
     CHECK_THROWS_AS(measure(contests, options("("), "test"), UsageError);
     row.break_it();
     CHECK_THROWS_WITH(measure(contests, options(""), "test"), "w/1/a: broken");
+}
+
+namespace {
+
+/// Its second call of thousand units or more is held up for longer than a repetition lasts.
+class Interrupted final : public Contest {
+  public:
+    [[nodiscard]] const std::string& name() const override { return name_; }
+    void run(std::size_t count) override {
+        for (std::size_t i = 0; i < count; ++i) keep(i);
+        if (count >= 1000 && ++long_calls_ == 2) std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    }
+    [[nodiscard]] std::string verify() override { return {}; }
+
+  private:
+    std::string name_ = "w/1/a";
+    int long_calls_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a row that is interrupted while its units are counted does not get few of them") {
+    Contests contests;
+    contests.push_back(std::make_unique<Interrupted>());
+    ContestOptions how = options("");
+    how.milliseconds = 5;
+    CHECK(measure(contests, how, "test")[0].iterations > 10000);
+}
+
+namespace {
+
+class Counter final : public Contest {
+  public:
+    [[nodiscard]] const std::string& name() const override { return name_; }
+    void run(std::size_t count) override { runs.push_back(count); }
+    [[nodiscard]] std::string verify() override { return {}; }
+    std::vector<std::size_t> runs;
+
+  private:
+    std::string name_ = "w/1/a";
+};
+
+}  // namespace
+
+TEST_CASE("a row becomes three for a self-check, all of which run it in the same stretches") {
+    Contests contests;
+    auto one = std::make_unique<Counter>();
+    Counter& counter = *one;
+    contests.push_back(std::move(one));
+    const Contests parties = self_check_contests(contests, {"w/1/a"});
+    REQUIRE(parties.size() == 3);
+    const SelfCheckRow row = self_check_rows({"w/1/a"})[0];
+    CHECK(parties[0]->name() == row.name);
+    CHECK(parties[1]->name() == row.again);
+    CHECK(parties[2]->name() == row.delayed);
+    for (const auto& party : parties) {
+        counter.runs.clear();
+        party->run(10000);
+        CHECK(counter.runs == std::vector<std::size_t>{4096, 4096, 1808});
+    }
 }
