@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <mutex>
+#include <utility>
 
 namespace kmemlab {
 namespace {
@@ -52,8 +54,7 @@ void Zone<Cpus>::free_all_memory() {
             pfn += order.pages();
         }
     }
-    free_pages_ += per_cpu_[CpuId{0}].free_pages_difference;
-    per_cpu_[CpuId{0}].free_pages_difference = 0;
+    add_locked(free_pages_, std::exchange(per_cpu_[CpuId{0}].free_pages_difference, 0));
 }
 
 template <class Cpus>
@@ -93,10 +94,8 @@ template <class Cpus>
 void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu) {
     std::int64_t& difference = per_cpu_[cpu].free_pages_difference;
     difference += pages;
-    if (difference > threshold_ || difference < -threshold_) {
-        free_pages_.fetch_add(difference, std::memory_order_relaxed);
-        difference = 0;
-    }
+    if (difference > threshold_ || difference < -threshold_)
+        add_locked(free_pages_, std::exchange(difference, 0));
 }
 
 // ---- lists -------------------------------------------------------------------------------------------
@@ -503,7 +502,8 @@ void Zone<Cpus>::drain(CpuId whose, CpuId cpu) {
 
 template <class Cpus>
 void Zone<Cpus>::settle_free_pages(CpuId cpu) {
-    free_pages_.fetch_add(std::exchange(per_cpu_[cpu].free_pages_difference, 0), std::memory_order_relaxed);
+    const std::lock_guard guard{lock_};
+    add_locked(free_pages_, std::exchange(per_cpu_[cpu].free_pages_difference, 0));
 }
 
 template <class Cpus>

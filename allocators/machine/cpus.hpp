@@ -7,7 +7,7 @@
 ///  - SimulatedCpus: one thread plays all CPUs. At marked points a schedule may run operations of other
 ///    CPUs before the interrupted one goes on: deterministic and replayable.
 ///
-/// A context gives: count(), Lock, `preemptible` and point(Point, CpuId).
+/// A context gives: count(), alone(), Lock, take(Lock&), `preemptible` and point(Point, CpuId).
 #pragma once
 
 #include <atomic>
@@ -33,6 +33,13 @@ class SpinLock {
   public:
     void lock() {
         while (taken_.exchange(true, std::memory_order_acquire)) wait();
+        ++acquisitions_;
+    }
+    /// For whoever has the only CPU, and therefore never meets anybody: no atomic exchange.
+    void lock_alone() {
+        if (taken_.load(std::memory_order_relaxed))
+            check_failed("the only CPU takes a lock that it holds", __FILE__, __LINE__);
+        taken_.store(true, std::memory_order_relaxed);
         ++acquisitions_;
     }
     void unlock() { taken_.store(false, std::memory_order_release); }
@@ -82,6 +89,15 @@ class OwnedCpus {
     explicit OwnedCpus(std::uint64_t count = 1) : count_{checked_cpu_count(count)} {}
     [[nodiscard]] unsigned count() const { return count_; }
     void point(Point, CpuId) const {}
+    /// Nobody else can be inside: as in a kernel for one processor, no exchange needs to be atomic.
+    [[nodiscard]] bool alone() const { return count_ == 1; }
+    void take(Lock& lock) const {
+        if (alone()) {
+            lock.lock_alone();
+        } else {
+            lock.lock();
+        }
+    }
 
   private:
     unsigned count_;
@@ -107,6 +123,8 @@ class SimulatedCpus {
     void point(Point point, CpuId running) {
         if (schedule_ != nullptr) schedule_->at(point, running);
     }
+    [[nodiscard]] bool alone() const { return true; }
+    void take(Lock& lock) const { lock.lock(); }
     void follow(Schedule* schedule) { schedule_ = schedule; }
 
   private:
@@ -114,13 +132,21 @@ class SimulatedCpus {
     Schedule* schedule_;
 };
 
+/// Adds to a counter that is changed under a lock, which the caller has, and read without: nothing can come
+/// between, so this is no atomic addition.
+template <class T>
+void add_locked(std::atomic<T>& counter, std::int64_t change) {
+    counter.store(counter.load(std::memory_order_relaxed) + static_cast<T>(change),
+                  std::memory_order_relaxed);
+}
+
 /// Takes a lock for a scope; the schedule may strike before it is taken, never while it is held.
 template <class Cpus>
 class [[nodiscard]] LockGuard {
   public:
     LockGuard(Cpus& cpus, typename Cpus::Lock& lock, CpuId cpu) : lock_{lock} {
         cpus.point(Point::lock, cpu);
-        lock_.lock();
+        cpus.take(lock_);
     }
     ~LockGuard() { lock_.unlock(); }
     LockGuard(const LockGuard&) = delete;

@@ -47,9 +47,14 @@ struct SlabWord {
         return unpack(std::atomic_ref{page.word}.load(std::memory_order_acquire));
     }
     void store(Page& page) const { std::atomic_ref{page.word}.store(pack(), std::memory_order_release); }
-    /// Makes `page` hold `after` if it holds *this.
-    [[nodiscard]] bool exchange(Page& page, const SlabWord& after) const {
+    /// Makes `page` hold `after` if it holds *this; `alone`: nobody else can change it meanwhile.
+    [[nodiscard]] bool exchange(Page& page, const SlabWord& after, bool alone) const {
         std::uint64_t expected = pack();
+        if (alone) {
+            if (page.word != expected) return false;
+            page.word = after.pack();
+            return true;
+        }
         return std::atomic_ref{page.word}.compare_exchange_strong(
             expected, after.pack(), std::memory_order_acq_rel, std::memory_order_acquire);
     }

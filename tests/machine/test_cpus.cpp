@@ -80,6 +80,19 @@ TEST_CASE("a spin lock lets one thread in at a time") {
     CHECK(lock.acquisitions() == 2 * rounds);
 }
 
+TEST_CASE("the only CPU's locks count too, and stop whoever waits for himself") {
+    SpinLock lock;
+    OwnedCpus one{1};
+    for (int i = 0; i < 3; ++i) const LockGuard<OwnedCpus> guard{one, lock, CpuId{0}};
+    CHECK(lock.acquisitions() == 3);
+    const auto end = test::run_in_child([&] {
+        const LockGuard<OwnedCpus> guard{one, lock, CpuId{0}};
+        const LockGuard<OwnedCpus> again{one, lock, CpuId{0}};
+    });
+    CHECK(end.signal == SIGABRT);
+    CHECK_THAT(end.errors, Contains("check failed: the only CPU takes a lock that it holds"));
+}
+
 TEST_CASE("a simulated lock counts its acquisitions and can be taken again") {
     SimulatedLock lock;
     for (int i = 0; i < 3; ++i) {

@@ -65,7 +65,7 @@ bool Slab<Cpus>::refill_from_node(Cache& cache, ArrayCache& array, std::uint32_t
         if (none_partial) --node.free_slabs;
         moved += take_objects(cache, array, slab, batch - moved);
     }
-    node.free_objects.fetch_sub(moved, std::memory_order_relaxed);
+    add_locked(node.free_objects, -std::int64_t{moved});
     return moved > 0;
 }
 
@@ -108,7 +108,7 @@ bool Slab<Cpus>::refill_from_new_slab(Cache& cache, ArrayCache& array, std::uint
     const LockGuard<Cpus> guard{cpus_, cache.lock, cpu};
     ++cache.node.total_slabs;
     const std::uint32_t moved = take_objects(cache, array, slab, batch);
-    cache.node.free_objects.fetch_add(cache.geometry.objects - moved, std::memory_order_relaxed);
+    add_locked(cache.node.free_objects, cache.geometry.objects - moved);
     return true;
 }
 

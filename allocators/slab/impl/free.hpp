@@ -50,7 +50,7 @@ template <class Cpus>
 FrameIndex Slab<Cpus>::return_objects(Cache& cache, std::span<void* const> objects) {
     std::uint32_t returned = 0;
     for (void* const object : objects) returned += return_object(cache, object) ? 1U : 0U;
-    cache.node.free_objects.fetch_add(returned, std::memory_order_relaxed);
+    add_locked(cache.node.free_objects, returned);
     cache.node.refused += objects.size() - returned;
     return take_surplus(cache);
 }
@@ -130,7 +130,7 @@ FrameIndex Slab<Cpus>::take_surplus(Cache& cache) const {
     FrameIndex surplus = no_frame;
     while (node.free_objects.load(std::memory_order_relaxed) > node.free_limit && !node.free.empty()) {
         const FrameIndex slab = node.free.pop_tail(arena_);
-        node.free_objects.fetch_sub(cache.geometry.objects, std::memory_order_relaxed);
+        add_locked(node.free_objects, -std::int64_t{cache.geometry.objects});
         --node.free_slabs;
         --node.total_slabs;
         pages_[slab].next = surplus;

@@ -78,7 +78,7 @@ void Slab<Cpus>::release_free_slabs(Cache& cache, std::uint64_t most, CpuId cpu)
             slab = node.free.pop_tail(arena_);
             --node.free_slabs;
             --node.total_slabs;
-            node.free_objects.fetch_sub(cache.geometry.objects, std::memory_order_relaxed);
+            add_locked(node.free_objects, -std::int64_t{cache.geometry.objects});
         }
         destroy_slab(cache, slab, cpu);
     }

@@ -89,7 +89,7 @@ void* Slub<Cpus>::take_slab_freelist(Cache& cache, CpuSlot& slot, CpuId cpu) {
         after.inuse = before.objects;
         after.frozen = before.has_free();
         shared_point(cpu);
-        if (!before.exchange(page, after)) {
+        if (!before.exchange(page, after, cpus_.alone())) {
             slot.count(SlubEvent::cmpxchg_double_fail);
             continue;
         }
@@ -151,7 +151,7 @@ void* Slub<Cpus>::claim(CpuSlot& slot, FrameIndex slab, Claim what) const {
             after.freelist = SlabWord::no_object;
             after.inuse = before.objects;
         }
-        if (before.exchange(page, after)) return first_free(slab, before);
+        if (before.exchange(page, after, cpus_.alone())) return first_free(slab, before);
         slot.count(SlubEvent::cmpxchg_double_fail);
     }
 }

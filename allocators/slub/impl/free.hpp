@@ -136,7 +136,7 @@ Path Slub<Cpus>::slow_free(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain c
         }
         after.frozen = before.frozen || takes_it;
         shared_point(cpu);
-        if (!before.exchange(page, after)) continue;
+        if (!before.exchange(page, after, cpus_.alone())) continue;
         if (before.frozen) slot.count(SlubEvent::free_frozen, chain.count);  // SLUB-32
         if (!takes_it) return Path::slab;
         slot.count(SlubEvent::cpu_partial_free);
@@ -151,7 +151,7 @@ Path Slub<Cpus>::free_on_node(Cache& cache, CpuSlot& slot, FrameIndex slab, cons
                               const SlabWord& after, bool& done, CpuId cpu) {
     {
         const LockGuard<Cpus> guard{cpus_, cache.lock, cpu};
-        done = before.exchange(pages_[slab], after);
+        done = before.exchange(pages_[slab], after, cpus_.alone());
         if (!done) return Path::slab;
         const bool surplus =
             after.inuse == 0 && cache.nr_partial.load(std::memory_order_relaxed) >= cache.min_partial;

@@ -15,13 +15,13 @@ void Slub<Cpus>::add_partial(Cache& cache, FrameIndex slab, bool at_head) const 
         cache.partial.push_head(arena_, slab);
     else
         cache.partial.push_tail(arena_, slab);
-    cache.nr_partial.fetch_add(1, std::memory_order_relaxed);
+    add_locked(cache.nr_partial, 1);
 }
 
 template <class Cpus>
 void Slub<Cpus>::remove_partial(Cache& cache, FrameIndex slab) const {
     cache.partial.remove(arena_, slab);
-    cache.nr_partial.fetch_sub(1, std::memory_order_relaxed);
+    add_locked(cache.nr_partial, -1);
 }
 
 /// SLUB-45.
@@ -69,7 +69,7 @@ void Slub<Cpus>::unfreeze_partials(Cache& cache, CpuSlot& slot, FrameIndex first
                 before = SlabWord::load(page);
                 after = before;
                 after.frozen = false;
-            } while (!before.exchange(page, after));
+            } while (!before.exchange(page, after, cpus_.alone()));
             if (after.inuse == 0 && cache.nr_partial.load(std::memory_order_relaxed) >= cache.min_partial) {
                 page.next = empty;
                 empty = slab;
@@ -111,13 +111,13 @@ void Slub<Cpus>::deactivate_cpu_slab(Cache& cache, CpuSlot& slot, CpuId cpu) {
         const bool discards = surplus();  // decided before the lock, as Linux 6.1 does
         if (discards || !after.has_free()) {
             shared_point(cpu);
-            if (!before.exchange(page, after)) continue;
+            if (!before.exchange(page, after, cpus_.alone())) continue;
             if (!discards) return slot.count(SlubEvent::deactivate_full);
             page.next = no_frame;
             return discard_slabs(cache, slot, slab, cpu);
         }
         const LockGuard<Cpus> guard{cpus_, cache.lock, cpu};
-        if (!before.exchange(page, after)) continue;
+        if (!before.exchange(page, after, cpus_.alone())) continue;
         if (surplus()) cache.kept_late = true;
         slot.count(to_tail ? SlubEvent::deactivate_to_tail : SlubEvent::deactivate_to_head);
         return add_partial(cache, slab, !to_tail);
