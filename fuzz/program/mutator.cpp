@@ -148,6 +148,18 @@ void insert(std::vector<Operation>& into, std::size_t at, std::span<const Operat
     into.insert(into.begin() + static_cast<std::ptrdiff_t>(at), copy.begin(), copy.end());
 }
 
+/// Leaves at most `most` of them, and mostly few: short programs reach most of what long ones do, in a
+/// fraction of the time. What goes are pieces from anywhere.
+void shorten(std::vector<Operation>& all, Random& random, std::size_t most) {
+    constexpr std::size_t few = 64;
+    if (!random.one_in(8)) most = std::min(most, few);
+    while (all.size() > most) {
+        const std::size_t at = random.below(all.size());
+        const auto begin = all.begin() + static_cast<std::ptrdiff_t>(at);
+        all.erase(begin, begin + static_cast<std::ptrdiff_t>(std::min(all.size() - at, all.size() - most)));
+    }
+}
+
 void change_operations(Program& program, const Language& language, Random& random) {
     auto& all = program.operations;
     const std::size_t at = random.below(all.size());
@@ -232,7 +244,7 @@ void mutate(Program& program, const Language& language, Random& random, std::siz
             program.operations.push_back(random_operation(program.setup, language, random));
         change_operations(program, language, random);
     }
-    if (program.operations.size() > most) program.operations.resize(most);
+    shorten(program.operations, random, most);
 }
 
 Program cross(const Program& a, const Program& b, Random& random, std::size_t most) {
@@ -240,7 +252,7 @@ Program cross(const Program& a, const Program& b, Random& random, std::size_t mo
     if (random.one_in(2)) child.operations.resize(random.below(a.operations.size() + 1));
     insert(child.operations, random.below(child.operations.size() + 1),
            random_piece(b.operations, random, b.operations.size()));
-    if (child.operations.size() > most) child.operations.resize(most);
+    shorten(child.operations, random, most);
     return child;
 }
 

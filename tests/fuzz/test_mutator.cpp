@@ -27,6 +27,22 @@ TEST_CASE("mutants are programs of their language, and no longer than they may b
     CHECK(struck > 1000);
 }
 
+TEST_CASE("mutants are mostly short, and some as long as they may be") {
+    const Language& language = find_target("slub").language;
+    Random random{4};
+    const Program parent = random_program(language, random, 300);
+    int are_short = 0;
+    int are_long = 0;
+    for (int i = 0; i < 1000; ++i) {
+        Program mutated = parent;
+        mutate(mutated, language, random, 300);
+        (mutated.operations.size() <= 64 ? are_short : are_long) += 1;
+        (cross(parent, mutated, random, 300).operations.size() <= 64 ? are_short : are_long) += 1;
+    }
+    CHECK(are_short > 1500);
+    CHECK(are_long > 100);
+}
+
 TEST_CASE("the same seed makes the same mutants") {
     const Language& language = find_target("buddy").language;
     const auto made = [&](std::uint64_t seed) {
