@@ -169,6 +169,7 @@ class Buddy {
     [[nodiscard]] FrameIndex reclaim_and_retry(const Attempt& attempt, const AttemptFlags& flags, CpuId cpu);
     /// True if there were any.
     bool end_boosts(CpuId cpu);
+    [[nodiscard]] AttemptFlags first_flags(const Target& target) const;
     [[nodiscard]] static AttemptFlags slow_flags(Gfp gfp, Order order);
     void hand_out(FrameIndex index, Order order, Gfp gfp);
     void prepare_block(FrameIndex index, Order order, Gfp gfp);
@@ -220,7 +221,7 @@ inline Zone<Cpus>& Buddy<Cpus>::zone_of(FrameIndex index) const {
 template <class Cpus>
 [[gnu::always_inline]] inline FrameIndex Buddy<Cpus>::take_frames(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
-    if (order == Order{0} && target.preferred->one_page_above_low(target.highest)) [[likely]] {
+    if (order == Order{0} && target.preferred->above_low(order, target.highest)) [[likely]] {
         PerCpuPages& pcp = target.preferred->per_cpu(cpu);
         // No request is for the reserve's type.
         const FrameIndex index = pcp.take(pages_, target.type);

@@ -178,9 +178,10 @@ void Zone<Cpus>::give_block(FrameIndex index, Order order, CpuId cpu, bool to_ta
 template <class Cpus>
 FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
     for (Order from = order; from <= max_order; ++from) {
-        const FrameIndex index = free_area(from).list(type).head();
-        if (index == no_frame) continue;
-        unlink(index, from);
+        FreeArea& area = free_areas_[from.value()];
+        if (area.list(type).empty()) continue;
+        const FrameIndex index = area.list(type).pop_head(arena_);
+        --area.blocks;
         while (from > order) {
             --from;
             add(index + static_cast<FrameIndex>(from.pages()), from, type, false);

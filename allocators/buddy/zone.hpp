@@ -81,11 +81,13 @@ class Zone {
     }
     [[nodiscard]] std::int64_t counter_threshold() const { return threshold_; }
 
-    /// Position of a mark that one_page_above_low() never passes.
+    /// Position of a mark that nothing is above.
     static constexpr unsigned no_easy_mark = max_zones;
-    /// The watermark test for one page without special rights, at the low mark (BUDDY-73).
-    [[nodiscard]] bool one_page_above_low(unsigned highest_zone) const {
-        return free_pages() > easy_marks_[highest_zone].load(std::memory_order_relaxed);
+    /// The watermark test without special rights, at the low mark (BUDDY-73), but for the question whether
+    /// a block of that order is there: taking one answers that.
+    [[nodiscard]] bool above_low(Order order, unsigned highest_zone) const {
+        const auto others = static_cast<std::int64_t>(order.pages() - 1);
+        return free_pages() - others > easy_marks_[highest_zone].load(std::memory_order_relaxed);
     }
     /// The whole test (BUDDY-73), `mark` with boost. For order > 0 a fitting block must be on a list.
     [[nodiscard]] bool watermark_ok(Order order, std::uint64_t mark, unsigned highest_zone,
