@@ -94,11 +94,21 @@ void set_objects(SlabConfig& config) {
     config.merge = false;
 }
 
+/// What waits for a purge is resident here: as much as free pages may be (growing_pages.hpp). Areas end with
+/// their last page, not at a multiple of 2 MiB, so that the guard is next to it; and as with every other
+/// allocator, only what was touched is resident.
+void set_areas(HostMmuSettings& mmu, VmallocConfig& config) {
+    config.lazy_max_pages = (std::uint64_t{16} << 20) >> page_shift;
+    config.huge = false;
+    mmu.populate = false;
+}
+
 template <class H, class Config>
 void make_heap(std::span<const Setting> settings, std::uint8_t fast) {
     Config config;
     set_machine(config.machine, config.buddy);
     if constexpr (requires { set_objects(config.objects); }) set_objects(config.objects);
+    if constexpr (requires { set_areas(config.mmu, config.vmalloc); }) set_areas(config.mmu, config.vmalloc);
     apply_settings(settings, config.tunables());
     state().heap = new (Place<H>::bytes) H{config};
     if (!state().recorder.is_open()) state().fast = fast;
@@ -126,7 +136,7 @@ void close_fast_paths(Thread& thread) {
 
 void choose_heap(std::string_view name, std::span<const Setting> settings) {
     const std::string names[]{std::string{name}};
-    constexpr std::string_view known = "slub-sheaves, slub, slab, slob, buddy";
+    constexpr std::string_view known = "slub-sheaves, slub, slab, slob, buddy, vmalloc";
     if (name == "slub-sheaves")
         make_sheaves_heap(settings);
     else if (name == "slub")
@@ -137,6 +147,8 @@ void choose_heap(std::string_view name, std::span<const Setting> settings) {
         make_heap<SlobHeap, SlobModel::Config>(settings, fast_none);
     else if (name == "buddy")
         make_heap<HeapOfPages, BuddyModel::Config>(settings, fast_none);
+    else if (name == "vmalloc")
+        make_heap<HeapOfAreas, HeapOfAreas::Config>(settings, fast_none);
     else
         throw UsageError::of("KMEMLAB_ALLOCATOR={}: expected one of {}", name, known);
     check_settings(settings, names);
