@@ -228,7 +228,8 @@ class [[nodiscard]] Visit {
     CpuId cpu_;
 };
 
-/// A visit in which others' code, that of texts, may allocate: not from what is looked at.
+/// A visit to look at everything: nobody else is beyond his fast paths, as while a process forks. Others'
+/// code, that of texts, may allocate: not from what is looked at.
 class [[nodiscard]] QuietVisit {
   public:
     QuietVisit() { close_fast_paths(self); }
@@ -239,6 +240,14 @@ class [[nodiscard]] QuietVisit {
     QuietVisit& operator=(const QuietVisit&) = delete;
 
   private:
+    struct Alone {
+        Alone() { state().threads.before_fork(self); }
+        ~Alone() { state().threads.after_fork_in_parent(); }
+        Alone(const Alone&) = delete;
+        Alone& operator=(const Alone&) = delete;
+    };
+
+    Alone alone_;
     Visit visit_;
 };
 
@@ -295,7 +304,7 @@ void after_fork_in_child() {
 
 [[gnu::destructor]] void at_end() {
     State& s = state();
-    if (stage.load() != Stage::ready || (s.stats_fd < 0 && !s.recorder.is_open())) return;
+    if (stage.load() != Stage::ready || self.inside || (s.stats_fd < 0 && !s.recorder.is_open())) return;
     const QuietVisit visit;
     s.recorder.flush();
     if (s.stats_fd < 0) return;

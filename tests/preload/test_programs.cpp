@@ -75,6 +75,17 @@ TEST_CASE("KMEMLAB_STATS prints the kernel's texts when the program ends") {
     CHECK_FALSE(found(on("slub", "ls /").err, "slabinfo"));
 }
 
+TEST_CASE("KMEMLAB_STATS prints texts that are whole, whatever other threads do meanwhile") {
+    const std::string name = allocator();
+    const Outcome outcome = on(name, std::string{KMEMLAB_FAMILY} + " busy", "KMEMLAB_STATS=1");
+    INFO(name << ": " << outcome.err.substr(0, 200));
+    CHECK(outcome.status == 0);
+    CHECK(found(outcome.err, "==> buddyinfo <=="));
+    if (name != "vmalloc") return;
+    CHECK(found(outcome.err, "==> mappings <=="));
+    CHECK(found(outcome.err, " pages=1 vmalloc"));
+}
+
 TEST_CASE("vmalloc ends a program that writes behind an object's last page, or to one that is free") {
     const std::string program =
         "/usr/bin/python3 -c 'import ctypes\n"
