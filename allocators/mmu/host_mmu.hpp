@@ -18,6 +18,11 @@
 ///
 /// claim and fill are for pages that a fault handler maps one by one: what needs the lock is done beforehand.
 ///
+/// An arena without a file (Backing::private_mem) has nothing that could be mapped a second time. Each extent
+/// is then new memory of its own, all zero: what is written there is in no frame, and goes with the extent.
+/// For users who only reach a frame through its one mapping, that is no difference, and fork() gives a child
+/// a copy of it, which of a memfd it does not.
+///
 /// map_huge is one mapping of an aligned run. Whether the kernel below uses a huge entry for it is its own
 /// choice (/sys/kernel/mm/transparent_hugepage/shmem_enabled).
 ///

@@ -90,7 +90,8 @@ void HostWindow::keep(std::size_t bytes) {
 
 bool HostWindow::map(VirtAddr at, const Piece& piece) const {
     std::byte* const wanted = pointer(at.value());
-    const int flags = MAP_SHARED | MAP_NORESERVE | (piece.populate ? MAP_POPULATE : 0) |
+    const int flags = (piece.file < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED) | MAP_NORESERVE |
+                      (piece.populate ? MAP_POPULATE : 0) |
                       (way_ == Way::hole ? MAP_FIXED_NOREPLACE : MAP_FIXED);
     void* const got = mmap(wanted, piece.bytes, PROT_READ | PROT_WRITE, flags, piece.file, piece.offset);
     if (got == wanted) return true;

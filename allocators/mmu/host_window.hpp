@@ -36,8 +36,8 @@ namespace kmemlab {
 class HostWindow {
   public:
     enum class Way : std::uint8_t { hole, kept };
-    /// Of the file: a part of it, shared, readable and writable; populated: its page tables are filled at
-    /// once.
+    /// A part of the file, shared, or without one new memory of the process's own, all zero; readable and
+    /// writable. Populated: its page tables are filled at once.
     struct Piece {
         int file = -1;
         off_t offset = 0;  ///< bytes

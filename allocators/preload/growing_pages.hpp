@@ -39,6 +39,9 @@ class ZeroedNotes {
         for (std::uint64_t i = first; i < first + count; ++i)
             notes_[i].store(value, std::memory_order_relaxed);
     }
+    [[nodiscard]] std::uint16_t get(std::uint64_t place) const {
+        return notes_[place].load(std::memory_order_relaxed);
+    }
     [[nodiscard]] Note* data() { return notes_; }
 
   private:

@@ -215,7 +215,7 @@ class HeapOf final : public Heap {
 };
 
 /// The page allocator alone: every request is a block of pages.
-class HeapOfPages final : public Heap {
+class HeapOfPages : public Heap {
   public:
     explicit HeapOfPages(const BuddyModel::Config& config)
         : arena_{config.machine.arena, Pfn{config.machine.start_pfn}, Backing::private_mem},
@@ -239,15 +239,16 @@ class HeapOfPages final : public Heap {
     [[nodiscard]] MaybeViolation find_violation() const override { return pages_.find_violation(); }
     [[nodiscard]] std::vector<Text> snapshot() const override { return pages_.snapshot(); }
 
-  private:
-    [[nodiscard]] Order order_at(const void* p) const {
-        return Order{arena_.page(arena_.pfn(p)).load_state().order};
-    }
-
+  protected:
     MisuseLog misuse_;
     Arena arena_;
     OwnedCpus cpus_;
     GrowingPages pages_;
+
+  private:
+    [[nodiscard]] Order order_at(const void* p) const {
+        return Order{arena_.page(arena_.pfn(p)).load_state().order};
+    }
 };
 
 }  // namespace kmemlab

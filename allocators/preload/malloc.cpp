@@ -94,11 +94,21 @@ void set_objects(SlabConfig& config) {
     config.merge = false;
 }
 
+/// What waits for a purge is resident here: as much as free pages may be (growing_pages.hpp). Areas end with
+/// their last page, not at a multiple of 2 MiB, so that the guard is next to it; and as with every other
+/// allocator, only what was touched is resident.
+void set_areas(HostMmuSettings& mmu, VmallocConfig& config) {
+    config.lazy_max_pages = (std::uint64_t{16} << 20) >> page_shift;
+    config.huge = false;
+    mmu.populate = false;
+}
+
 template <class H, class Config>
 void make_heap(std::span<const Setting> settings, std::uint8_t fast) {
     Config config;
     set_machine(config.machine, config.buddy);
     if constexpr (requires { set_objects(config.objects); }) set_objects(config.objects);
+    if constexpr (requires { set_areas(config.mmu, config.vmalloc); }) set_areas(config.mmu, config.vmalloc);
     apply_settings(settings, config.tunables());
     state().heap = new (Place<H>::bytes) H{config};
     if (!state().recorder.is_open()) state().fast = fast;
@@ -126,7 +136,7 @@ void close_fast_paths(Thread& thread) {
 
 void choose_heap(std::string_view name, std::span<const Setting> settings) {
     const std::string names[]{std::string{name}};
-    constexpr std::string_view known = "slub-sheaves, slub, slab, slob, buddy";
+    constexpr std::string_view known = "slub-sheaves, slub, slab, slob, buddy, vmalloc";
     if (name == "slub-sheaves")
         make_sheaves_heap(settings);
     else if (name == "slub")
@@ -137,6 +147,8 @@ void choose_heap(std::string_view name, std::span<const Setting> settings) {
         make_heap<SlobHeap, SlobModel::Config>(settings, fast_none);
     else if (name == "buddy")
         make_heap<HeapOfPages, BuddyModel::Config>(settings, fast_none);
+    else if (name == "vmalloc")
+        make_heap<HeapOfAreas, HeapOfAreas::Config>(settings, fast_none);
     else
         throw UsageError::of("KMEMLAB_ALLOCATOR={}: expected one of {}", name, known);
     check_settings(settings, names);
@@ -216,7 +228,8 @@ class [[nodiscard]] Visit {
     CpuId cpu_;
 };
 
-/// A visit in which others' code, that of texts, may allocate: not from what is looked at.
+/// A visit to look at everything: nobody else is beyond his fast paths, as while a process forks. Others'
+/// code, that of texts, may allocate: not from what is looked at.
 class [[nodiscard]] QuietVisit {
   public:
     QuietVisit() { close_fast_paths(self); }
@@ -227,6 +240,14 @@ class [[nodiscard]] QuietVisit {
     QuietVisit& operator=(const QuietVisit&) = delete;
 
   private:
+    struct Alone {
+        Alone() { state().threads.before_fork(self); }
+        ~Alone() { state().threads.after_fork_in_parent(); }
+        Alone(const Alone&) = delete;
+        Alone& operator=(const Alone&) = delete;
+    };
+
+    Alone alone_;
     Visit visit_;
 };
 
@@ -283,7 +304,7 @@ void after_fork_in_child() {
 
 [[gnu::destructor]] void at_end() {
     State& s = state();
-    if (stage.load() != Stage::ready || (s.stats_fd < 0 && !s.recorder.is_open())) return;
+    if (stage.load() != Stage::ready || self.inside || (s.stats_fd < 0 && !s.recorder.is_open())) return;
     const QuietVisit visit;
     s.recorder.flush();
     if (s.stats_fd < 0) return;

@@ -8,7 +8,7 @@
 /// when the slab's pages are given back: so a free looks at one number, not at descriptors.
 ///
 /// The environment decides, once, at the first allocation:
-///     KMEMLAB_ALLOCATOR  slub-sheaves (default), slub, slab, slob, buddy
+///     KMEMLAB_ALLOCATOR  slub-sheaves (default), slub, slab, slob, buddy, vmalloc
 ///     KMEMLAB_SET        tunables: "sheaves.capacity=64,machine.cpus=16"
 ///     KMEMLAB_STATS      1: the kernel's texts (slabinfo, buddyinfo, ...) on stderr when the program ends
 ///     KMEMLAB_RECORD     a file that the program's own operations are written to, as a trace for replay
@@ -24,6 +24,7 @@
 #include <new>
 
 #include "allocators/preload/heap.hpp"
+#include "allocators/preload/heap_of_areas.hpp"
 #include "allocators/preload/threads.hpp"
 
 namespace kmemlab::preload {

@@ -52,7 +52,7 @@ class Threads {
     [[nodiscard]] CpuId begin(Thread& self);
     void end(Thread& self, CpuId cpu);
 
-    // Around fork(), by the thread that forks.
+    // Around fork(), by the thread that forks; also around what needs everybody else outside.
     void before_fork(Thread& self);
     void after_fork_in_parent();
     void after_fork_in_child(Thread& self);

@@ -5,10 +5,10 @@ import subprocess
 from dataclasses import dataclass
 
 REFERENCE = "glibc"
-OWN = ("slub-sheaves", "slub", "slab", "slob", "buddy")
+OWN = ("slub-sheaves", "slub", "slab", "slob", "buddy", "vmalloc")
 # The C library is put in front too: Debian's redis-server is linked with jemalloc.
 OTHERS = {REFERENCE: "libc.so.6", "jemalloc": "libjemalloc.so.2", "mimalloc": "libmimalloc.so.2.0", "tcmalloc": "libtcmalloc_minimal.so.4"}
-# Of buddy alone each object is a page: it has to be asked for.
+# Of buddy alone each object is a page, of vmalloc a mapping: they have to be asked for.
 DEFAULT = (REFERENCE, "slub-sheaves", "slub", "slab", "slob", "jemalloc", "mimalloc", "tcmalloc")
 KNOWN = (REFERENCE, *OWN, *(name for name in OTHERS if name != REFERENCE))
 

@@ -101,6 +101,33 @@ TEMPLATE_TEST_CASE("memory is one, whichever way it is reached", "", Hole, Kept)
     CHECK(std::string{reinterpret_cast<char*>(m.arena.address(Pfn{106}))} == "three ways");
 }
 
+TEMPLATE_TEST_CASE("without a file each mapping is new memory, of which a child gets a copy", "", Hole,
+                   Kept) {
+    Arena arena{std::size_t{64} << 20, Pfn{100}, Backing::private_mem};
+    HostMmu mmu{arena, Machine<TestType>::in_way({})};
+    const VirtAddr first = mmu.window().begin;
+    const VirtAddr second = first.plus_pages(8);
+    const auto at = [](VirtAddr address) { return static_cast<char*>(HostMmu::pointer(address)); };
+    const std::vector<Pfn> frames{Pfn{105}, Pfn{106}, Pfn{110}};
+    REQUIRE(mmu.map(first, frames, cpu));
+    std::memset(at(first), 'p', 3 * page_size);
+    const auto child = test::run_in_child([&] {
+        const bool inherited = *at(first) == 'p' && *at(first.plus_pages(2)) == 'p';
+        std::memset(at(first), 'c', 3 * page_size);
+        if (!inherited) std::abort();
+    });
+    CHECK(child.signal == 0);
+    CHECK(std::count(at(first), at(first.plus_pages(3)), 'p') == 3 * page_size);
+    CHECK(mmu.frame_of(first.plus_pages(2)) == Pfn{110});
+    // Of the same frames.
+    REQUIRE(mmu.map(second, frames, cpu));
+    CHECK(std::count(at(second), at(second.plus_pages(3)), 0) == 3 * page_size);
+    mmu.unmap(first, 3, cpu);
+    mmu.flush(first, first.plus_pages(3), cpu);
+    CHECK(test::run_in_child([&] { *static_cast<volatile char*>(at(first)) = 1; }).signal == SIGSEGV);
+    CHECK_FALSE(mmu.find_violation());
+}
+
 TEMPLATE_TEST_CASE("adjacent frames are mapped by one call, scattered ones by one each", "", Hole, Kept) {
     Machine<TestType> m;
     REQUIRE(m.map(0, Pfn{100}, 256));

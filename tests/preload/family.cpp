@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -11,7 +12,9 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -166,10 +169,28 @@ void one_thread() {
     }}.join();
 }
 
+/// Threads that go on to the very end of the program, and beyond main().
+void busy_threads() {
+    constexpr int count = 4;
+    static std::atomic<int> running{0};
+    for (int i = 0; i < count; ++i) {
+        std::thread{[] {
+            std::vector<void*> blocks(4000);
+            for (std::size_t n = 0;; ++n) {
+                if (n == blocks.size()) ++running;
+                std::free(std::exchange(blocks[n % blocks.size()], seen(std::malloc(n % 3000))));
+            }
+        }}.detach();
+    }
+    while (running < count) std::this_thread::yield();
+}
+
 }  // namespace
 
-int main(int argc, char**) {
-    if (argc > 1) return one_thread(), 0;
+int main(int argc, char** argv) {
+    const std::string_view only = argc > 1 ? argv[1] : "";
+    if (only == "thread") return one_thread(), 0;
+    if (only == "busy") return busy_threads(), 0;
     plain();
     zeroed();
     resized();

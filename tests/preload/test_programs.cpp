@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <sstream>
 #include <string>
 
@@ -19,7 +20,7 @@ Outcome on(const std::string& allocator, const std::string& command, const std::
 }
 
 std::string allocator() {
-    return GENERATE(as<std::string>{}, "slub-sheaves", "slub", "slab", "slob", "buddy");
+    return GENERATE(as<std::string>{}, "slub-sheaves", "slub", "slab", "slob", "buddy", "vmalloc");
 }
 
 bool found(const std::string& text, const std::string& what) {
@@ -56,7 +57,7 @@ TEST_CASE("programs print the same as on the C library's malloc") {
         "zstd -q -9 -c " + library + " | zstd -d | cmp - " + library + " && echo same");
     const Outcome without = run_shell(command);
     REQUIRE(without.status == 0);
-    for (const char* const name : {"slub-sheaves", "slub", "slab", "slob", "buddy"}) {
+    for (const char* const name : {"slub-sheaves", "slub", "slab", "slob", "buddy", "vmalloc"}) {
         INFO(name);
         const Outcome with = on(name, command);
         CHECK(with.status == 0);
@@ -72,6 +73,33 @@ TEST_CASE("KMEMLAB_STATS prints the kernel's texts when the program ends") {
     CHECK(found(outcome.err, "malloc-64 "));
     CHECK(found(outcome.err, "==> buddyinfo <=="));
     CHECK_FALSE(found(on("slub", "ls /").err, "slabinfo"));
+}
+
+TEST_CASE("KMEMLAB_STATS prints texts that are whole, whatever other threads do meanwhile") {
+    const std::string name = allocator();
+    const Outcome outcome = on(name, std::string{KMEMLAB_FAMILY} + " busy", "KMEMLAB_STATS=1");
+    INFO(name << ": " << outcome.err.substr(0, 200));
+    CHECK(outcome.status == 0);
+    CHECK(found(outcome.err, "==> buddyinfo <=="));
+    if (name != "vmalloc") return;
+    CHECK(found(outcome.err, "==> mappings <=="));
+    CHECK(found(outcome.err, " pages=1 vmalloc"));
+}
+
+TEST_CASE("vmalloc ends a program that writes behind an object's last page, or to one that is free") {
+    const std::string program =
+        "/usr/bin/python3 -c 'import ctypes\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "p = libc.malloc(8192)\n";
+    const auto status_of = [&](const std::string& lines, const std::string& more = "") {
+        return on("vmalloc", program + lines + "'; exit $?", more).status;
+    };
+    CHECK(status_of("ctypes.memset(p, 1, 8192)") == 0);
+    CHECK(status_of("ctypes.memset(p, 1, 8193)") == 128 + SIGSEGV);
+    CHECK(status_of("libc.free(ctypes.c_void_p(p)); ctypes.memset(p, 1, 1)", "KMEMLAB_SET=vmalloc.lazy=0") ==
+          128 + SIGSEGV);
+    CHECK(status_of("libc.free(ctypes.c_void_p(p)); libc.free(ctypes.c_void_p(p))") == 128 + SIGABRT);
 }
 
 TEST_CASE("a thread that ends gives back what its CPU kept") {
