@@ -143,9 +143,8 @@ void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
 constexpr std::size_t many_pages = 16384;
 
 template <class M>
-void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
+void add_pages(Contests& contests, const std::string& name, const std::shared_ptr<M>& model) {
     const PageCall<M> call{*model};
-    const std::string name{M::info.name};
     add_own_pair(contests, page_size, name, call, model);
     add_batches(contests, page_size, name, call, model);
     contests.push_back(std::make_unique<BatchContest<PageCall<M>, std::shared_ptr<M>>>(
@@ -153,6 +152,16 @@ void add_pages(Contests& contests, const std::shared_ptr<M>& model) {
         Sequence::fifo, model));
     constexpr Order huge{9};
     add_pair(contests, huge.bytes(), name, PageCall<M, huge.value()>{*model}, model);
+}
+
+/// As it comes, and NAME-1cpu: for one CPU, where no lock needs an atomic instruction.
+template <class M>
+void add_pages(Contests& contests) {
+    const std::string name{M::info.name};
+    typename M::Config config{};
+    add_pages(contests, name, std::make_shared<M>(config));
+    config.machine.cpus = 1;
+    add_pages(contests, name + "-1cpu", std::make_shared<M>(config));
 }
 
 }  // namespace
@@ -166,7 +175,7 @@ Contests all_contests(std::span<const PeerLibrary> libraries) {
         if constexpr (M::info.capabilities.object_caches) {
             add_caches(contests, std::make_shared<M>(typename M::Config{}));
         } else if constexpr (M::info.capabilities.pages) {
-            add_pages(contests, std::make_shared<M>(typename M::Config{}));
+            add_pages<M>(contests);
         }
     });
     add_malloc_contests(contests, libraries);

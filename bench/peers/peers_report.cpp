@@ -121,9 +121,9 @@ std::string bars(const Rows& rows) {
     text += bar(rows, "pair/64/slub", "pair/64/floor", 2.5);
     text += bar(rows, "pair/64/slub-rseq", "pair/64/floor-rseq", 2.0);
     text += bar(rows, "pair/64/slab", "pair/64/slub", 1.5);
-    text += bar(rows, "pair/4096/buddy", "pair/64/floor", 5.0);
-    text += bar(rows, "pair/2097152/buddy", "pair/64/floor", 25.0);
-    text += bar(rows, "batch16384-fifo/4096/buddy", "pair/64/floor", 20.0);
+    text += bar(rows, "pair/4096/buddy-1cpu", "pair/64/floor", 5.0);
+    text += bar(rows, "pair/2097152/buddy-1cpu", "pair/64/floor", 25.0);
+    text += bar(rows, "batch16384-fifo/4096/buddy-1cpu", "pair/64/floor", 20.0);
     return text + malloc_bars(rows);
 }
 
