@@ -63,6 +63,7 @@ class Results:
     mapping: pd.DataFrame = None     # as peers; size is in bytes, pages or areas, as the work has it; ns by CPU time
     mapping_counts: pd.DataFrame = None  # work, size, allocator, label, name, count: exact, where the row is of the soft MMU
     mapping_knees: pd.DataFrame = None   # label, name, size, before, after
+    kernel: pd.DataFrame = None          # file, allocator, scale, name, ns, scaled_ns, ratio, met, slow_frees (share; NaN but of batches)
     mapping_said: pd.DataFrame = None    # kind (bar or reach), text, met: what the command itself concluded
     mutants: pd.DataFrame = None     # mutant, what, target, label, start, seconds, executions, missed, law, expected, budget
     scale: pd.DataFrame = None       # pattern, allocator, label, cpus, size, violation and the counts of SCALE_COUNTS
@@ -322,11 +323,25 @@ def iterations(node, kind):
 def add_benchmarks(rows, source, node, shared):
     seen = {}
     for run_name, name, ns in iterations(node, source.kind):
+        if source.kind == "peers" and name.startswith("kernel-"):
+            continue  # add_kernel_times has their medians; there is no floor and no peer for them
         work, size, allocator = split_name(run_name)
         seen[name] = seen.get(name, 0) + 1
         rows[source.kind].append({"work": work, "size": size, "allocator": allocator,
                                   "label": f"{allocator} ({source.label})" if shared else allocator,
                                   "repetition": seen[name], "ns": ns})
+
+
+def add_kernel_times(rows, node):
+    for each in node.items():
+        where = {"file": each.at("file").text(), "allocator": each.at("allocator").text(), "scale": each.at("scale").number()}
+        for row in each.at("rows").items():
+            counts = row.at("counts").object()
+            frees = {name: count for name, count in counts.items() if name.startswith("frees.")}
+            slow = 1 - frees.get("frees.fast", 0) / sum(frees.values()) if frees else float("nan")
+            rows["kernel"].append({**where, "name": row.at("name").text(), "ns": row.at("median_ns").number(),
+                                   "scaled_ns": row.at("scaled_ns").number(), "ratio": row.at("ratio").number(),
+                                   "met": bool(row.at("met").value), "slow_frees": slow})
 
 
 def kind_of(node):
@@ -390,6 +405,8 @@ def load(paths):
             add_programs(rows, source, node.at("benchmarks"), shared)
         else:
             add_benchmarks(rows, source, node.at("benchmarks"), shared)
+            if source.kind == "peers" and node.at("kernel_times").value is not None:
+                add_kernel_times(rows, node.at("kernel_times"))
             if source.kind == "mapping":
                 add_mapping(rows, source, node.at("mapping"), shared)
     return Results(sources=sources, **{name: pd.DataFrame(rows[name]) for name in frames})

@@ -78,6 +78,7 @@ def extras(results, paths):
     contents = {"scale": ("From 1 to 256 CPUs", summary.scale_statements, tables.scale),
                 "peers": ("Pairs against other allocators",
                           lambda frame: summary.peers_statements(frame, notes_of(results, "peers")), tables.pairs),
+                "kernel": ("Beside the times of a real kernel", summary.kernel_statements, tables.kernel),
                 "mapping": ("Mapping memory and reaching it",
                             lambda _: summary.mapping_statements(results, notes_of(results, "mapping")), None),
                 "programs": ("Real programs", lambda frame: summary.programs_statements(results.programs, notes_of(results, "programs")),
@@ -88,8 +89,8 @@ def extras(results, paths):
     for name, (title, statements, table) in contents.items():
         specs = [spec for spec in FIGURES.values() if spec.name.split("_")[0] == name]
         drawn = [each for each in (picture(spec, results, "", 0, paths) for spec in specs) if each]
-        if drawn:
-            frame = specs[0].frame(results)
+        frame = specs[0].frame(results) if specs else getattr(results, name)
+        if drawn or not specs and len(frame):
             said = statements(frame) if statements else []
             found.append({"name": name, "title": title, "pictures": drawn, "statements": said,
                           "summary": summary.most_telling(said), "tables": [table(frame)] if table else []})

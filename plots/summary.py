@@ -279,6 +279,21 @@ def peers_statements(data, notes=()):
     return said + [Statement("fact", note) for note in notes]
 
 
+def kernel_statements(data):
+    """How many works cost at most what a real kernel took for them, and why SLUB's batches are dear."""
+    said = []
+    for (file, allocator), rows in data.groupby(["file", "allocator"], sort=False) if len(data) else ():
+        worst = rows.loc[rows.ratio.idxmax()]
+        said.append(Statement("fact", f"{allocator}: {rows.met.sum()} of {len(rows)} works cost at most what the real one took ({file}, times "
+                                      f"{rows.scale.iloc[0]:.2f}); median {rows.ratio.median():.2f}, at most {worst.ratio:.2f} ({worst['name']})."))
+        for order in ("lifo", "fifo", "random") if allocator == "slub" else ():
+            batches = rows[rows.slow_frees.notna() & rows.name.str.contains(f"-{order}/", regex=False)]
+            if len(batches):
+                said.append(Statement("fact", f"{allocator}, batches freed {order}: {units.percent_text(batches.slow_frees.mean())} of the frees go past "
+                                              f"the CPU's own slab; median {batches.ratio.median():.2f}."))
+    return said
+
+
 def scale_statements(data):
     """Statements about `kmemlab scale`; its counts are exact, so what differs does so in every run."""
     said = []

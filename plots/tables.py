@@ -108,6 +108,15 @@ def pairs(data):
                  ["work/size", "allocator", "repetitions", "median", "fastest", "slowest", "times the floor"], rows)
 
 
+def kernel(data):
+    """Works beside the scaled times of a real kernel: one row each."""
+    rows = [[row.name, units.nanoseconds_text(row.ns), units.nanoseconds_text(row.scaled_ns), units.ratio_text(row.ratio),
+             "met" if row.met else "missed", "" if row.slow_frees != row.slow_frees else units.percent_text(row.slow_frees)]
+            for row in data.itertuples()]
+    return Table("Works of recorded timings, beside what the real allocator took",
+                 ["work/size/allocator", "median", "recorded, scaled", "ratio", "at most 1.00", "slow frees"], rows)
+
+
 def scale(data):
     """Counts of `kmemlab scale` per 1000 operations: one row per pattern and allocator, on most CPUs."""
     rows = []

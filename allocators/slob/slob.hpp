@@ -13,7 +13,7 @@
 ///
 /// Rules are cited by their numbers (SLOB-n), laws by theirs (O1..O10, G8). One lock guards lists, words of
 /// heap pages, free blocks and the ledger; it is not held while pages are taken or given, nor while
-/// constructors run. Blocks of pages take no lock. Beside that only counters, per CPU or atomic.
+/// constructors run. Blocks of pages take no lock. Beside that only counters per CPU.
 ///
 /// Which way served: node_partial (a page of a list; a free: a full page came to its list), new_slab, slab (a
 /// free into a page that stays where it is), discard (the page went back), large (a block of pages). There is
@@ -27,7 +27,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -51,14 +50,34 @@
 namespace kmemlab {
 
 struct SlobCache {
+    /// What one CPU did.
+    struct Work {
+        std::uint64_t allocations = 0;
+        std::uint64_t frees = 0;
+        std::uint64_t constructions = 0;  ///< O9: as many as allocations, if there is a constructor
+    };
+
+    explicit SlobCache(unsigned cpus) : works{cpus} {}
+
     std::string name;
     SlobGeometry geometry;
     Constructor constructor = nullptr;
-    std::atomic<std::uint64_t> allocations{0};
-    std::atomic<std::uint64_t> frees{0};
-    std::atomic<std::uint64_t> constructions{0};  ///< O9: as many as allocations, if there is a constructor
+    PerCpu<Work> works;  ///< a count that CPUs share would cost as much as the heap's lock
 
-    [[nodiscard]] std::uint64_t live() const { return allocations - frees; }
+    /// Of all CPUs. Nobody else may be inside.
+    [[nodiscard]] Work work() const {
+        Work sum;
+        for (CpuId cpu{0}; cpu.value() < works.count(); ++cpu) {
+            sum.allocations += works[cpu].allocations;
+            sum.frees += works[cpu].frees;
+            sum.constructions += works[cpu].constructions;
+        }
+        return sum;
+    }
+    [[nodiscard]] std::uint64_t live() const {
+        const Work sum = work();
+        return sum.allocations - sum.frees;
+    }
     /// None: no CPU keeps anything.
     [[nodiscard]] static CacheTraffic traffic() { return {}; }
 };
@@ -136,16 +155,19 @@ class Slob {
     };
     class Audit;
 
-    // --- The heap (impl/heap.hpp) ---
+    // --- The heap (impl/heap.hpp). Steps that return several things are inlined: put into memory one by one
+    // and read back together, what they return would wait there for the lock before it to be written. ---
     [[nodiscard]] void* take_object(const SlobShape& shape, const LedgerEntry& entry, Gfp gfp, CpuId cpu);
-    [[nodiscard]] std::optional<Piece> search(const SlobShape& shape, bool& corrupt);
-    [[nodiscard]] std::optional<Piece> add_page(Pfn pfn, const SlobShape& shape);
-    [[nodiscard]] std::optional<Piece> take_from(PageRing& list, FrameIndex frame, const SlobShape& shape,
-                                                 bool& corrupt);
+    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> search(const SlobShape& shape,
+                                                                         bool& corrupt);
+    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> add_page(Pfn pfn, const SlobShape& shape);
+    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> take_from(PageRing& list, FrameIndex frame,
+                                                                            const SlobShape& shape,
+                                                                            bool& corrupt);
     /// False: not given back, and reported.
     bool give_object(const Piece& piece, std::size_t bytes, const void* object, const Cache* cache,
                      CpuId cpu);
-    [[nodiscard]] FreeResult give_units(const Piece& piece, std::size_t bytes);
+    [[nodiscard, gnu::always_inline]] inline FreeResult give_units(const Piece& piece, std::size_t bytes);
     [[nodiscard]] static std::optional<MisuseKind> refusal(HeapPage& page, const Piece& piece,
                                                            std::size_t bytes,
                                                            const HeapPage::Neighbours& around);

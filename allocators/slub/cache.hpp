@@ -89,9 +89,14 @@ struct SlubCacheCore {
         : slots{cpus},
           free_offset{static_cast<std::uint32_t>(cache_geometry.free_offset)},
           debug{has(cache_geometry.flags, debug_flags)},
+          size_inverse{~std::uint64_t{0} / cache_geometry.size + 1},
           geometry{cache_geometry},
           name{std::move(cache_name)} {}
 
+    /// Is that many bytes a whole number of objects? Exact below 4 GiB.
+    [[nodiscard]] bool is_whole(std::uint32_t bytes) const {
+        return bytes * size_inverse <= size_inverse - 1;
+    }
     [[nodiscard]] bool store_user() const { return has(geometry.flags, CacheFlags::store_user); }
     [[nodiscard]] std::uint64_t total(SlubEvent event) const;
     /// Objects handed out and not yet given back.
@@ -103,6 +108,8 @@ struct SlubCacheCore {
     std::uint32_t free_offset;
     bool encoded = false;  ///< free pointers are stored as SLUB-71 says
     const bool debug;      ///< SLUB-72
+    /// 2^64 / geometry.size, rounded up: what takes the place of a division.
+    const std::uint64_t size_inverse;
     bool cpu_partial_lists = false;
     bool kmalloc = false;
     bool mergeable = false;    ///< SLUB-64: may serve further descriptions
@@ -140,7 +147,8 @@ struct SlubCacheCore {
 }
 
 /// The free object after `object`, or nullptr.
-[[nodiscard]] inline void* get_free_pointer(const SlubCacheCore& cache, const void* object) {
+[[nodiscard, gnu::always_inline]] inline void* get_free_pointer(const SlubCacheCore& cache,
+                                                                const void* object) {
     const auto* const at = static_cast<const std::byte*>(object) + cache.free_offset;
     std::uintptr_t value = 0;
     std::memcpy(&value, at, sizeof value);
@@ -150,7 +158,8 @@ struct SlubCacheCore {
     return reinterpret_cast<void*>(value);
 }
 
-inline void set_free_pointer(const SlubCacheCore& cache, void* object, const void* next) {
+[[gnu::always_inline]] inline void set_free_pointer(const SlubCacheCore& cache, void* object,
+                                                    const void* next) {
     auto* const at = static_cast<std::byte*>(object) + cache.free_offset;
     auto value = reinterpret_cast<std::uintptr_t>(next);
     if (cache.encoded) [[unlikely]] {

@@ -7,6 +7,9 @@
 /// The kernel exchanges two words (pointer and counters, cmpxchg16b); an offset from the slab's start needs
 /// so few bits that one word and a plain cmpxchg do. No ABA guard is needed (C3): objects are pushed onto
 /// the list one by one or the list is taken whole, never one popped.
+///
+/// All is inlined: fields that are put into memory one by one and read back together, for a call, wait there
+/// for what was stored before them.
 #pragma once
 
 #include <atomic>
@@ -27,13 +30,13 @@ struct SlabWord {
     std::uint32_t objects = 0;
     bool frozen = false;  ///< belongs to one CPU: its slab, or on its partial list (U2)
 
-    [[nodiscard]] std::uint64_t pack() const {
+    [[nodiscard, gnu::always_inline]] std::uint64_t pack() const {
         KMEMLAB_DEBUG_CHECK(inuse <= objects && objects < (1U << count_bits));  // U7
         return std::uint64_t{freelist} | std::uint64_t{inuse} << freelist_bits |
                std::uint64_t{objects} << (freelist_bits + count_bits) |
                std::uint64_t{frozen} << (freelist_bits + 2 * count_bits);
     }
-    [[nodiscard]] static SlabWord unpack(std::uint64_t bits) {
+    [[nodiscard, gnu::always_inline]] static SlabWord unpack(std::uint64_t bits) {
         constexpr std::uint64_t count_mask = (1U << count_bits) - 1;
         return {static_cast<std::uint32_t>(bits & no_object),
                 static_cast<std::uint32_t>(bits >> freelist_bits & count_mask),
@@ -43,12 +46,12 @@ struct SlabWord {
 
     [[nodiscard]] bool has_free() const { return freelist != no_object; }
 
-    [[nodiscard]] static SlabWord load(Page& page) {
+    [[nodiscard, gnu::always_inline]] static SlabWord load(Page& page) {
         return unpack(std::atomic_ref{page.word}.load(std::memory_order_acquire));
     }
     void store(Page& page) const { std::atomic_ref{page.word}.store(pack(), std::memory_order_release); }
     /// Makes `page` hold `after` if it holds *this; `alone`: nobody else can change it meanwhile.
-    [[nodiscard]] bool exchange(Page& page, const SlabWord& after, bool alone) const {
+    [[nodiscard, gnu::always_inline]] bool exchange(Page& page, const SlabWord& after, bool alone) const {
         std::uint64_t expected = pack();
         if (alone) {
             if (page.word != expected) return false;

@@ -4,6 +4,7 @@
 
 #include "bench/cli/command.hpp"
 #include "bench/cli/contests.hpp"
+#include "bench/peers/kernel_contests.hpp"
 #include "bench/peers/peers.hpp"
 
 namespace kmemlab::cli {
@@ -17,25 +18,68 @@ std::string libraries_text(const std::vector<peers::PeerLibrary>& libraries) {
     return text;
 }
 
-int compare(const ContestsOptions& options, const Invocation& invocation) {
+struct PeersOptions {
+    ContestsOptions contests;
+    std::vector<std::string> kernel_times;
+};
+
+std::vector<peers::KernelTimes> read_all(const std::vector<std::string>& files) {
+    std::vector<peers::KernelTimes> times;
+    times.reserve(files.size());
+    for (const std::string& file : files) times.emplace_back(golden::GoldenFile::read(file));
+    return times;
+}
+
+/// What the filter finds, and the calib rows: without these no recorded time can be scaled.
+ContestsOptions with_calibration(ContestsOptions options, const Contests& contests) {
+    std::string& filter = options.measuring.filter;
+    if (filter.empty()) return options;
+    (void)names(contests, filter, "peers");  // refuses it if it is malformed or finds nothing
+    filter = fmt::format("(?:{})|^kernel-calib-", filter);
+    return options;
+}
+
+int compare(PeersOptions options, const Invocation& invocation) {
+    const std::vector<peers::KernelTimes> times = read_all(options.kernel_times);
     const auto libraries = peers::load_peers();
     if (peers::lacks_static_tls(libraries)) peers::restart_with_static_tls(invocation.argv);
+    Contests contests = peers::all_contests(libraries);
+    peers::add_kernel_contests(contests, times);
+    if (!times.empty()) options.contests = with_calibration(options.contests, contests);
     return run_contests(
-        "peers", peers::all_contests(libraries), options,
-        [&](const Rows& rows) { return peers::to_json(rows, libraries, invocation.command); },
-        [&](const Rows& rows) { return libraries_text(libraries) + peers::table(rows) + peers::bars(rows); });
+        "peers", contests, options.contests,
+        [&](const Rows& rows) {
+            Json json = peers::to_json(rows, libraries, invocation.command);
+            if (!times.empty()) json["kernel_times"] = peers::to_json(peers::compare(times, rows));
+            return json;
+        },
+        [&](const Rows& rows) {
+            return libraries_text(libraries) + peers::table(rows) + peers::bars(rows) +
+                   peers::to_text(peers::compare(times, rows));
+        });
 }
+
+constexpr const char* help_footer = R"(
+--kernel-times compares with recorded times scaled by the median over the calib rows of here / recorded,
+which the filter always keeps.
+
+Examples:
+  kmemlab peers --json peers.json
+  kmemlab peers --filter '^pair/64/' --repetitions 31
+  kmemlab peers --filter ^kernel- --repetitions 5 --kernel-times tests/golden/linux-6.1-timing/*)";
 
 }  // namespace
 
 Command add_peers(CLI::App& program) {
-    auto options = std::make_shared<ContestsOptions>();
+    auto options = std::make_shared<PeersOptions>();
     CLI::App* app = program.add_subcommand(
         "peers", "Our allocators beside glibc, jemalloc, mimalloc and tcmalloc, in one run");
-    add_contests_options(*app, *options, "WORK/SIZE/ALLOCATOR");
-    app->footer(
-        "\nExamples:\n  kmemlab peers --json peers.json\n  kmemlab peers --filter '^pair/64/' --repetitions "
-        "31");
+    add_contests_options(*app, options->contests, "WORK/SIZE/ALLOCATOR");
+    app->add_option("--kernel-times", options->kernel_times,
+                    "Also the works that these files tell the times of, recorded from real kernels "
+                    "(tests/golden/README.md, Timings), and how ours compare")
+        ->type_name("FILE");
+    app->footer(help_footer);
     return {app, [options](const Invocation& invocation) { return compare(*options, invocation); }};
 }
 

@@ -54,18 +54,6 @@ std::string row_name(const char* work, std::size_t size) {
     return fmt::format("{}/{}/{}", work, size, M::info.name);
 }
 
-/// kmalloc of a size that the compiler knows.
-template <Allocator M>
-class ConstantCall {
-  public:
-    explicit ConstantCall(M& model) : model_{&model} {}
-    [[nodiscard, gnu::always_inline]] void* take() const { return model_->allocate({.size = object_bytes}); }
-    [[gnu::always_inline]] void put(void* p) const { model_->deallocate(p, CpuId{0}); }
-
-  private:
-    M* model_;
-};
-
 /// A block of many pages.
 template <PageSource M>
 class LargeCall {
@@ -118,7 +106,8 @@ void count_objects() {
         return peers::CacheCall<M>{model, cache_of(model)};
     });
     count_pairs<M>("pair", object_bytes, [](M& model) { return peers::KmallocCall<M>{model, object_bytes}; });
-    count_pairs<M>("constant-pair", object_bytes, [](M& model) { return ConstantCall<M>{model}; });
+    count_pairs<M>("constant-pair", object_bytes,
+                   [](M& model) { return peers::ConstantCall<M, object_bytes>{model}; });
     M model = small_machine<M>();
     auto& cache = cache_of(model);
     void* const held = model.kmem_cache_alloc(cache, GFP_KERNEL, CpuId{0});

@@ -60,7 +60,8 @@ std::size_t calibrated(Contest& contest, double milliseconds) {
         // An eighth of the time tells the speed well enough; a quarter more makes up for a faster moment.
         if (took_ns > wanted_ns / 8) {
             const double exact = static_cast<double>(count) * wanted_ns / took_ns * 1.25;
-            return std::clamp(static_cast<std::size_t>(std::ceil(exact)), units.least, units.most);
+            return units.whole(
+                std::clamp(static_cast<std::size_t>(std::ceil(exact)), units.least, units.most));
         }
     }
     return units.most;
@@ -68,7 +69,7 @@ std::size_t calibrated(Contest& contest, double milliseconds) {
 
 void repeat_once(Contest& contest, ContestRow& row) {
     // What other contestants left in caches and branch predictors is washed out first.
-    const std::size_t warm_up = row.iterations / 64 + 1;
+    const std::size_t warm_up = contest.units().whole(row.iterations / 64 + 1);
     contest.prepare(row.iterations + warm_up);
     contest.run(warm_up);
     const double cpu_begin = cpu_nanoseconds();

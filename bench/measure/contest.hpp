@@ -34,6 +34,18 @@ class Contest {
     struct Units {
         std::size_t least = 1;
         std::size_t most = std::numeric_limits<std::size_t>::max();
+        /// Units come in so many, and `least` is a multiple of it. Who did more than is counted would seem
+        /// slow.
+        std::size_t at_once = 1;
+
+        [[nodiscard]] static Units in_batches_of(std::size_t count) {
+            Units units;
+            units.least = units.at_once = count;
+            return units;
+        }
+        [[nodiscard]] std::size_t whole(std::size_t count) const {
+            return (count + at_once - 1) / at_once * at_once;
+        }
     };
 
     virtual ~Contest() = default;

@@ -4,9 +4,12 @@
 /// here has take() -> void* (null: no memory) and put(void*).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <span>
 
+#include "allocators/buddy/buddy.hpp"
 #include "allocators/contract/model.hpp"
 #include "bench/peers/peer_library.hpp"
 
@@ -68,6 +71,12 @@ class CacheCall {
         return model_->kmem_cache_alloc(*cache_, GFP_KERNEL, CpuId{0});
     }
     [[gnu::always_inline]] void put(void* p) const { model_->kmem_cache_free(*cache_, p, CpuId{0}); }
+    /// All of `objects`, or none, which are null then.
+    void take_all(std::span<void*> objects) const {
+        if (model_->kmem_cache_alloc_bulk(*cache_, GFP_KERNEL, objects, CpuId{0}) != objects.size())
+            std::fill(objects.begin(), objects.end(), nullptr);
+    }
+    void put_all(std::span<void*> objects) const { model_->kmem_cache_free_bulk(*cache_, objects, CpuId{0}); }
 
   private:
     M* model_;
@@ -85,6 +94,18 @@ class KmallocCall {
   private:
     M* model_;
     std::size_t size_;
+};
+
+/// kmalloc of a size that the compiler knows.
+template <Allocator M, std::size_t size>
+class ConstantCall {
+  public:
+    explicit ConstantCall(M& model) : model_{&model} {}
+    [[nodiscard, gnu::always_inline]] void* take() const { return model_->allocate({.size = size}); }
+    [[gnu::always_inline]] void put(void* p) const { model_->deallocate(p, CpuId{0}); }
+
+  private:
+    M* model_;
 };
 
 /// __get_free_pages and free_pages of one order, on CPU 0; of a page source without these, take and give,
@@ -108,6 +129,20 @@ class PageCall {
     static constexpr bool kernel_calls = requires(M & model) { model.buddy(); };
 
     M* model_;
+};
+
+/// alloc_pages and __free_pages, on CPU 0: the frame's descriptor, without its memory.
+class FrameCall {
+  public:
+    FrameCall(Buddy<OwnedCpus>& buddy, Order order) : buddy_{&buddy}, order_{order} {}
+    [[nodiscard, gnu::always_inline]] Page* take() const {
+        return buddy_->alloc_pages(GFP_KERNEL, order_, CpuId{0});
+    }
+    [[gnu::always_inline]] void put(Page* frame) const { buddy_->__free_pages(frame, order_, CpuId{0}); }
+
+  private:
+    Buddy<OwnedCpus>* buddy_;
+    Order order_;
 };
 
 /// Any of these behind two functions that the compiler can neither see into nor inline.

@@ -52,6 +52,7 @@ class BatchContest final : public Contest {
           order_{positions(sequence, objects)},
           owner_{std::move(owner)} {}
     [[nodiscard]] const std::string& name() const override { return name_; }
+    [[nodiscard]] Units units() override { return Units::in_batches_of(objects_.size()); }
     void run(std::size_t count) override { batches(call_, objects_, order_, count); }
     [[nodiscard]] std::string verify() override { return verified(call_, size_); }
 

@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::array<std::string_view, 3> best_mallocs{"jemalloc", "mimalloc", "tcmalloc"};
 
+/// Rows of kernel_times.hpp have a table of their own.
+bool is_peer(const ContestRow& row) {
+    return !row.name.starts_with("kernel-");
+}
+
 struct NameParts {
     std::string work_and_size;
     std::string who;
@@ -103,6 +108,7 @@ std::string table(const Rows& rows) {
                                    "/ floor", "/ best peer");
     const auto floor = median_of(rows, "pair/64/floor");
     for (const ContestRow& row : rows) {
+        if (!is_peer(row)) continue;
         const double middle = median(row.cpu_nanoseconds);
         text += fmt::format("{:<36} {:>9.2f} {:>7.1f}% {:>8} {:>10}\n", row.name, middle,
                             spread_percent(row.cpu_nanoseconds), ratio(middle, floor),
@@ -129,7 +135,9 @@ std::string bars(const Rows& rows) {
 
 Json to_json(const Rows& rows, std::span<const PeerLibrary> libraries, const std::string& command) {
     Json summaries = Json::array();
-    for (const ContestRow& row : rows) summaries.push_back(summary(rows, row));
+    for (const ContestRow& row : rows) {
+        if (is_peer(row)) summaries.push_back(summary(rows, row));
+    }
     Json facts = Json::array();
     for (const PeerLibrary& library : libraries) facts.push_back(library_facts(library));
     return {{"context", context(command, tunables_in_use())},

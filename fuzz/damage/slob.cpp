@@ -163,7 +163,9 @@ class Table {
     // --- O9, O10 ---
     static void count_construction(const Part& p, Damage& d) {
         for (const auto& cache : p.slob.caches()) {
-            if (cache->constructor != nullptr) return d.set(cache->constructions, cache->constructions + 1);
+            if (cache->constructor == nullptr) continue;
+            std::uint64_t& constructions = cache->works[CpuId{0}].constructions;
+            return d.set(constructions, constructions + 1);
         }
     }
     static void change_order(const Part& p, Damage& d) {

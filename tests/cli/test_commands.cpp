@@ -112,6 +112,27 @@ TEST_CASE("peers lists its rows and measures those that the filter finds") {
     CHECK(json["peers"]["libraries"].size() == 5);
 }
 
+TEST_CASE("peers compares with the times of a kernel, and measures the calib rows for it") {
+    const ScratchFolder folder;
+    const std::string file = folder.file("p.json");
+    const std::string row = "kernel-batch-kmem_cache-128-fifo/256/slub";
+    const Outcome outcome = run_kmemlab("peers --repetitions 1 --filter '^" + row + "$' --json " + file +
+                                        " --kernel-times tests/golden/linux-6.1-timing/slub.csv.zst");
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.status == 0);
+    CHECK_THAT(outcome.out, Contains("slub, batches freed fifo: ") && Contains("slub: ") &&
+                                Contains(" of 1 rows at most 1.00; median "));
+    const Json json = Json::parse(content(file));
+    CHECK(json["peers"]["rows"].empty());
+    REQUIRE(json["kernel_times"].size() == 1);
+    const Json& slub = json["kernel_times"][0];
+    CHECK(slub["allocator"] == "slub");
+    REQUIRE(slub["rows"].size() == 1);
+    CHECK(slub["rows"][0]["name"] == row);
+    CHECK(slub["rows"][0]["counts"]["frees.slab"] > slub["rows"][0]["counts"]["frees.fast"]);
+    CHECK(json["benchmarks"].size() == 1 + slub["calibrations"].get<std::size_t>());
+}
+
 TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
     const ScratchFolder folder;
     const std::string file = folder.file("r.json");

@@ -99,3 +99,17 @@ TEST_CASE("a filter of peers that is malformed or finds nothing is refused") {
     check_refused("peers --filter '('", "no regular expression");
     check_refused("peers --filter no-such-row", "no row matches");
 }
+
+TEST_CASE("timings of a kernel that cannot be used are refused before anything is measured") {
+    const ScratchFolder folder;
+    const std::string times = "peers --filter ^kernel- --kernel-times ";
+    check_refused("peers --kernel-times", "--kernel-times");
+    check_refused(times + folder.file("absent"), "absent");
+    check_refused(times + folder.with("slqb.csv", "# allocator=slqb\n"),
+                  "slqb.csv:1: allocator=slqb: expected slub, slab or slob");
+    check_refused(times + folder.with("no-column.csv", "# allocator=slub\ngroup,test,size,n,free_order\n"),
+                  "no-column.csv:2: expected a column ns_median");
+    const std::string good = "tests/golden/linux-6.1-timing/slub.csv.zst";
+    check_refused("peers --filter no-such-row --kernel-times " + good, "no row matches 'no-such-row'");
+    check_refused("peers --filter '(' --kernel-times " + good, "'(' is no regular expression");
+}

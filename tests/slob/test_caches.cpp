@@ -33,7 +33,7 @@ TEST_CASE("a constructor runs at every allocation") {
         std::memset(p, 0, 40);
         m.slob.kmem_cache_free(cache, p, cpu);
     }
-    CHECK(cache.constructions == 3);
+    CHECK(cache.work().constructions == 3);
     CHECK(m.misuse() == "");
     SECTION("after zeroing, and who asks for both is told") {
         void* const p = m.slob.kmem_cache_alloc(cache, GFP_KERNEL | __GFP_ZERO, cpu);

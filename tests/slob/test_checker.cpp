@@ -172,7 +172,7 @@ TEST_CASE("O8: the lists lead to every free unit") {
 
 TEST_CASE("O9: a constructor ran as often as an object was given") {
     Victim v;
-    --v.cache.constructions;
+    --v.cache.works[CpuId{0}].constructions;
     CHECK(v.law() == "O9");
 }
 

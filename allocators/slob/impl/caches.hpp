@@ -28,7 +28,7 @@ auto Slob<Cpus>::kmem_cache_create(const CacheDescription& description) -> Cache
         throw UsageError::of("cache {}: no block of at most {} bytes holds an object of {} bytes",
                              description.name, max_order.bytes(), description.size);
     }
-    auto cache = std::make_unique<Cache>();
+    auto cache = std::make_unique<Cache>(cpus_.count());
     cache->name = description.name;
     cache->geometry = slob_geometry(description.size, description.align, description.flags);
     cache->constructor = description.constructor;
@@ -70,12 +70,12 @@ void* Slob<Cpus>::kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
         object = take_object(g.shape(), {Kind::cache, g.object_size, g.size, g.align, &cache}, gfp, cpu);
     }
     if (object == nullptr) return nullptr;
-    cache.allocations.fetch_add(1, std::memory_order_relaxed);
+    ++cache.works[cpu].allocations;
     if (cache.constructor != nullptr) {
         if (gfp.has(__GFP_ZERO))
             report(MisuseKind::bad_request, &cache, object);  // its work is lost, or ours
         cache.constructor(object);
-        cache.constructions.fetch_add(1, std::memory_order_relaxed);
+        ++cache.works[cpu].constructions;
     }
     return object;
 }
@@ -134,7 +134,8 @@ AllocatorStats Slob<Cpus>::stats() const {
     stats.metadata_bytes += sizeof *this + ledger_.metadata_bytes() + caches_.capacity() * sizeof(caches_[0]);
     for (const auto& cache : caches_) {
         const bool name_on_heap = cache->name.capacity() > std::string{}.capacity();
-        stats.metadata_bytes += sizeof *cache + (name_on_heap ? cache->name.capacity() + 1 : 0);
+        stats.metadata_bytes +=
+            sizeof *cache + cache->works.metadata_bytes() + (name_on_heap ? cache->name.capacity() + 1 : 0);
     }
     return stats;
 }

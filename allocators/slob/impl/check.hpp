@@ -189,9 +189,10 @@ class Slob<Cpus>::Audit {
 
     /// O9.
     void check_cache(const SlobCache& cache) {
-        if (cache.constructor != nullptr && cache.constructions != cache.allocations)
-            broken("O9", "cache {}: {} allocations, {} constructions", cache.name, cache.allocations.load(),
-                   cache.constructions.load());
+        const SlobCache::Work work = cache.work();
+        if (cache.constructor != nullptr && work.constructions != work.allocations)
+            broken("O9", "cache {}: {} allocations, {} constructions", cache.name, work.allocations,
+                   work.constructions);
     }
 
     /// G8.

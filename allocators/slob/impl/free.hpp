@@ -34,7 +34,7 @@ template <class Cpus>
 void Slob<Cpus>::kmem_cache_free(Cache& cache, void* object, CpuId cpu) {
     auto* const p = static_cast<std::byte*>(object);
     const bool freed = cache.geometry.pages() ? free_block(&cache, p, cpu) : free_from_heap(cache, p, cpu);
-    if (freed) cache.frees.fetch_add(1, std::memory_order_relaxed);
+    if (freed) ++cache.works[cpu].frees;
 }
 
 template <class Cpus>

@@ -46,7 +46,7 @@ bool Slub<Cpus>::on_stride(const Cache& cache, FrameIndex slab, const void* obje
     if (p < first) return false;
     const auto distance = static_cast<std::size_t>(p - first);
     const std::uint32_t objects = SlabWord::load(pages_[slab]).objects;
-    return distance % cache.geometry.size == 0 && distance / cache.geometry.size < objects;
+    return distance < objects * cache.geometry.size && cache.is_whole(static_cast<std::uint32_t>(distance));
 }
 
 template <class Cpus>
@@ -147,8 +147,8 @@ Path Slub<Cpus>::slow_free(Cache& cache, CpuSlot& slot, FrameIndex slab, Chain c
 
 /// SLUB-34, 35: the free after which the slab may change its place on the node.
 template <class Cpus>
-Path Slub<Cpus>::free_on_node(Cache& cache, CpuSlot& slot, FrameIndex slab, const SlabWord& before,
-                              const SlabWord& after, bool& done, CpuId cpu) {
+Path Slub<Cpus>::free_on_node(Cache& cache, CpuSlot& slot, FrameIndex slab, SlabWord before, SlabWord after,
+                              bool& done, CpuId cpu) {
     {
         const LockGuard<Cpus> guard{cpus_, cache.lock, cpu};
         done = before.exchange(pages_[slab], after, cpus_.alone());
