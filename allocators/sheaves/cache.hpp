@@ -11,7 +11,6 @@
 
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,13 +42,13 @@ enum class SheafEvent : std::uint8_t {
 };
 inline constexpr std::size_t sheaf_event_count = static_cast<std::size_t>(SheafEvent::barn_put) + 1;
 
-/// What one CPU holds of a cache.
+/// What one CPU holds of a cache; what fast paths need in the first cache line.
 struct alignas(cache_line_size) SheafSlot {
     Sheaf main;
+    std::array<std::uint64_t, sheaf_event_count> events{};
     Sheaf spare;
     bool busy = false;           ///< preemptible: this CPU is on a slow path of this cache
     bool flush_pending = false;  ///< preemptible: flush when it leaves that
-    std::array<std::uint64_t, sheaf_event_count> events{};
 
     void count(SheafEvent event, std::uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
     [[nodiscard]] std::uint64_t counted(SheafEvent event) const {
@@ -62,7 +61,7 @@ struct alignas(cache_line_size) SheafSlot {
 /// sets of its cache. The first slot of each CPU is nobody's: nothing to take, no room to put.
 class SheafArea {
   public:
-    static constexpr std::size_t slots = 128;
+    static constexpr std::size_t slots = 96;
     static constexpr std::size_t stride = slots * sizeof(SheafSlot);
 
     explicit SheafArea(unsigned cpus) : memory_{new (std::align_val_t{page_size}) std::byte[cpus * stride]} {
@@ -94,11 +93,11 @@ class SheafSlots {
         if (place == nullptr) {
             own_ = std::make_unique<SheafSlot[]>(cpus);
             first_ = reinterpret_cast<std::byte*>(own_.get());
-            shift_ = std::countr_zero(sizeof(SheafSlot));
+            stride_ = sizeof(SheafSlot);
             return;
         }
         first_ = place;
-        shift_ = std::countr_zero(SheafArea::stride);
+        stride_ = SheafArea::stride;
         for (unsigned c = 0; c < cpus; ++c) new (place + c * SheafArea::stride) SheafSlot;
     }
     ~SheafSlots() {
@@ -108,20 +107,17 @@ class SheafSlots {
     SheafSlots& operator=(const SheafSlots&) = delete;
 
     [[nodiscard]] SheafSlot& operator[](CpuId cpu) {
-        return *std::launder(reinterpret_cast<SheafSlot*>(first_ + (std::size_t{cpu.value()} << shift_)));
+        return *std::launder(reinterpret_cast<SheafSlot*>(first_ + cpu.value() * stride_));
     }
     [[nodiscard]] const SheafSlot& operator[](CpuId cpu) const {
-        return *std::launder(
-            reinterpret_cast<const SheafSlot*>(first_ + (std::size_t{cpu.value()} << shift_)));
+        return *std::launder(reinterpret_cast<const SheafSlot*>(first_ + cpu.value() * stride_));
     }
     [[nodiscard]] unsigned count() const { return count_; }
     [[nodiscard]] std::size_t metadata_bytes() const { return count_ * sizeof(SheafSlot); }
 
   private:
-    static_assert(std::has_single_bit(sizeof(SheafSlot)));
-
     std::byte* first_;
-    int shift_;
+    std::size_t stride_;  ///< bytes from a CPU's to the next one's
     unsigned count_;
     std::unique_ptr<SheafSlot[]> own_;
 };
@@ -162,7 +158,7 @@ struct SheafCache final : SlubCache<Cpus> {
     [[nodiscard]] std::size_t sheaf_bytes() const {
         std::size_t entries = 0;
         for (unsigned c = 0; c < sheaves.count(); ++c) {
-            entries += sheaves[CpuId{c}].main.capacity + sheaves[CpuId{c}].spare.capacity;
+            entries += sheaves[CpuId{c}].main.capacity() + sheaves[CpuId{c}].spare.capacity();
         }
         return sizeof *this - sizeof(SlubCache<Cpus>) + sheaves.metadata_bytes() + entries * sizeof(void*) +
                barn.metadata_bytes(capacity);

@@ -1,12 +1,15 @@
 /// A sheaf: a stack of free objects (SHEAF-1).
 ///
 ///     entries  [ o  o  o  .  . ]
-///                       ^     ^ capacity
-///                       count: the last one put is the first taken
+///                         ^     ^
+///                        top   end: the last one put is the first taken
 ///
-/// It owns the array, not the objects. One that was default made or moved from is none: it has no array.
+/// Places, not counts: a processor can tell where the object goes that the next one takes, and need not wait
+/// for it to arrive. It owns the array, not the objects. One that was default made or moved from is none: it
+/// has no array.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,15 +20,15 @@ namespace kmemlab {
 struct Sheaf {
     Sheaf() = default;
     explicit Sheaf(std::uint32_t most)
-        : entries{std::make_unique_for_overwrite<void*[]>(most)}, capacity{most} {}
+        : entries{std::make_unique_for_overwrite<void*[]>(most)}, top{entries.get()}, end{top + most} {}
     Sheaf(Sheaf&& other) noexcept
         : entries{std::move(other.entries)},
-          count{std::exchange(other.count, 0)},
-          capacity{std::exchange(other.capacity, 0)} {}
+          top{std::exchange(other.top, nullptr)},
+          end{std::exchange(other.end, nullptr)} {}
     Sheaf& operator=(Sheaf&& other) noexcept {
         entries = std::move(other.entries);
-        count = std::exchange(other.count, 0);
-        capacity = std::exchange(other.capacity, 0);
+        top = std::exchange(other.top, nullptr);
+        end = std::exchange(other.end, nullptr);
         return *this;
     }
     Sheaf(const Sheaf&) = delete;
@@ -33,15 +36,19 @@ struct Sheaf {
     ~Sheaf() = default;
 
     [[nodiscard]] bool none() const { return entries == nullptr; }
-    [[nodiscard]] bool empty() const { return count == 0; }
-    [[nodiscard]] bool full() const { return count == capacity; }
-    void push(void* object) { entries[count++] = object; }
-    [[nodiscard]] void* pop() { return entries[--count]; }
-    [[nodiscard]] std::span<void*> objects() const { return {entries.get(), count}; }
+    [[nodiscard]] bool empty() const { return top == entries.get(); }
+    [[nodiscard]] bool full() const { return top == end; }
+    [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(top - entries.get()); }
+    [[nodiscard]] std::size_t capacity() const { return static_cast<std::size_t>(end - entries.get()); }
+    void push(void* object) { *top++ = object; }
+    [[nodiscard]] void* pop() { return *--top; }
+    [[nodiscard]] std::span<void*> objects() const { return {entries.get(), top}; }
+    /// Of all the room, that many objects are there now.
+    void set_count(std::size_t objects) { top = entries.get() + objects; }
 
     std::unique_ptr<void*[]> entries;
-    std::uint32_t count = 0;
-    std::uint32_t capacity = 0;
+    void** top = nullptr;
+    void** end = nullptr;
 };
 
 }  // namespace kmemlab

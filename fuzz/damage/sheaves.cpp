@@ -21,7 +21,7 @@ class Table {
         const unsigned cpus = p.cache.sheaves.count();
         for (unsigned i = 0; i < cpus; ++i) {
             Sheaf& main = p.cache.sheaves[CpuId{static_cast<unsigned>((d.pick(cpus) + i) % cpus)}].main;
-            if (main.count >= objects) return &main;
+            if (main.count() >= objects) return &main;
         }
         return nullptr;
     }
@@ -37,17 +37,17 @@ class Table {
     }
     static void overfill(const Part& p, Damage& d) {
         Sheaf& main = any_slot(p, d).main;
-        d.set(main.count, main.capacity + 1);
+        if (!main.none()) d.set(main.top, main.end + 1);
     }
     static void grow_spare(const Part& p, Damage& d) {
         Sheaf& spare = any_slot(p, d).spare;
-        d.set(spare.capacity, p.cache.capacity + 1);
+        if (!spare.none()) d.set(spare.end, spare.end + 1);
     }
 
     // --- H2 ---
     static void take_from_spare(const Part& p, Damage& d) {
         Sheaf& spare = any_slot(p, d).spare;
-        if (spare.count > 1) d.set(spare.count, spare.count - 1);
+        if (spare.count() > 1) d.set(spare.top, spare.top - 1);
     }
     static void exchange(const Part& p, Damage& d) {
         auto& barn = p.cache.barn;
@@ -90,7 +90,7 @@ class Table {
 
     // --- H4, H5 ---
     static void lose_object(const Part& p, Damage& d) {
-        if (Sheaf* const main = main_with(p, d, 1)) d.set(main->count, main->count - 1);
+        if (Sheaf* const main = main_with(p, d, 1)) d.set(main->top, main->top - 1);
     }
     static void count_allocation(const Part& p, Damage& d) {
         if (p.cache.capacity == 0) return;

@@ -77,7 +77,7 @@ TEST_CASE("kmalloc and kfree meet in the sheaves of the size's cache") {
     void* const object = f.sheaves.kmalloc(100, GFP_KERNEL, a);
     CHECK(f.sheaves.ksize(object) == 128);
     f.sheaves.kfree(object, b);
-    CHECK(cache.sheaves[b].main.count == 1);
+    CHECK(cache.sheaves[b].main.count() == 1);
     CHECK(f.sheaves.kmalloc(128, GFP_KERNEL, b) == object);
     void* const larger = f.sheaves.krealloc(object, 20000, GFP_KERNEL, b);
     CHECK(f.sheaves.ksize(larger) == 32768);
@@ -106,7 +106,7 @@ TEST_CASE("an object of another cache is reported when it is freed, and goes to 
     REQUIRE(f.reports.size() == 1);
     CHECK(f.reports[0].kind == MisuseKind::wrong_cache);
     CHECK_THAT(f.reports[0].report, Contains("mine") && Contains("other"));
-    CHECK(other.sheaves[b].main.count == 1);
+    CHECK(other.sheaves[b].main.count() == 1);
     CHECK(other.live() == 0);
     CHECK(f.violation() == "");
 }

@@ -28,7 +28,7 @@ struct Fixture : SheavesMachine<SimulatedCpus> {
 
 TEST_CASE("an untouched machine breaks no law") {
     Fixture f;
-    REQUIRE(f.main().count > 1);
+    REQUIRE(f.main().count() > 1);
     REQUIRE(f.slot(a).spare.empty());
     REQUIRE(f.slot(b).spare.full());
     REQUIRE(f.cache.barn.full.size() > 1);
@@ -48,7 +48,7 @@ TEST_CASE("H1: sheaves are of their cache's capacity, and hold no more") {
         checked.sheaves[a].main = Sheaf{4};
     }
     SECTION("too many objects") {
-        f.main().count = 5;
+        f.main().set_count(5);
     }
     SECTION("another capacity") {
         f.slot(a).spare = Sheaf{8};
@@ -62,7 +62,7 @@ TEST_CASE("H1: sheaves are of their cache's capacity, and hold no more") {
 TEST_CASE("H2: spare and barn have sheaves that are full or empty, not more than may be") {
     Fixture f;
     SECTION("a spare in between") {
-        --f.slot(b).spare.count;
+        --f.slot(b).spare.top;
     }
     SECTION("a full sheaf among the empty ones") {
         std::swap(f.cache.barn.full.back(), f.cache.barn.empty.back());
@@ -103,7 +103,7 @@ TEST_CASE("H3: an object is in one sheaf, or free in its slab, or in use") {
 TEST_CASE("H4: what is out of the slabs is in use or in sheaves") {
     Fixture f;
     SECTION("lost from a sheaf") {
-        --f.main().count;
+        --f.main().top;
     }
     SECTION("a sheaf lost with its objects") {
         f.cache.barn.full.pop_back();

@@ -57,7 +57,7 @@ TEST_CASE("SHEAF-1: sheaves.capacity sets it for all caches") {
 TEST_CASE("SHEAF-2: each CPU begins with an empty main and no spare, the barn with nothing") {
     Fixture f;
     for (unsigned n = 0; n < f.cpus.count(); ++n) {
-        CHECK(f.slot(CpuId{n}).main.capacity == 4);
+        CHECK(f.slot(CpuId{n}).main.capacity() == 4);
         CHECK(f.slot(CpuId{n}).main.empty());
         CHECK(f.slot(CpuId{n}).spare.none());
     }
@@ -90,8 +90,8 @@ TEST_CASE("SHEAF-3: with nothing anywhere a new sheaf is filled from the slabs a
     Fixture f;
     REQUIRE(f.get(a) != nullptr);
     CHECK(f.path(a) == Path::new_slab);
-    CHECK(f.slot(a).main.count == 3);
-    CHECK(f.slot(a).spare.capacity == 4);  // the former main
+    CHECK(f.slot(a).main.count() == 3);
+    CHECK(f.slot(a).spare.capacity() == 4);  // the former main
     CHECK(f.slot(a).spare.empty());
     CHECK(f.cache.out_of_slabs() == 4);
     CHECK(f.counted(SheafEvent::sheaf_alloc, a) == 1);
@@ -122,7 +122,7 @@ TEST_CASE("SHEAF-3: a full sheaf of the barn is had for the empty main") {
     const std::uint64_t out = f.cache.out_of_slabs();
     (void)f.get(c);
     CHECK(f.path(c) == Path::shared);
-    CHECK(f.slot(c).main.count == 3);
+    CHECK(f.slot(c).main.count() == 3);
     CHECK(f.slot(c).spare.none());
     CHECK(f.cache.barn.full.empty());
     CHECK(f.cache.barn.empty.size() == 1);
@@ -145,7 +145,7 @@ TEST_CASE("SHEAF-3: a sheaf is filled as far as memory reaches") {
     Machine f{{.slub = {}, .capacity = 100}};  // 64 objects in a slab
     f.pages.fail_after(1);
     REQUIRE(f.get(a) != nullptr);
-    CHECK(f.slot(a).main.count == 63);
+    CHECK(f.slot(a).main.count() == 63);
     (void)f.get_many(63, a);
     CHECK(f.get(a) == nullptr);
     CHECK(f.sheaves.last_path(a) == Path::failed);
@@ -159,7 +159,7 @@ TEST_CASE("SHEAF-4: without a spare a full main becomes it, and an empty sheaf m
     const auto objects = f.get_many(5, a);
     f.put_many(objects, b);
     CHECK(f.slot(b).spare.full());
-    CHECK(f.slot(b).main.count == 1);
+    CHECK(f.slot(b).main.count() == 1);
     CHECK(f.counted(SheafEvent::sheaf_alloc, b) == 1);
     SECTION("one from the barn, if it has any") {
         f.pass(8);
@@ -181,7 +181,7 @@ TEST_CASE("SHEAF-4: an empty spare and the full main change places") {
     f.put(objects[4], a);
     CHECK(f.path(a) == Path::fast);
     CHECK(f.slot(a).spare.full());
-    CHECK(f.slot(a).main.count == 1);
+    CHECK(f.slot(a).main.count() == 1);
     CHECK(f.barn_locks() == 0);
 }
 
@@ -191,7 +191,7 @@ TEST_CASE("SHEAF-4: a full main goes to the barn for an empty sheaf") {
     f.put_many(objects, b);
     CHECK(f.path(b) == Path::shared);
     CHECK(f.cache.barn.full.size() == 1);
-    CHECK(f.slot(b).main.count == 1);
+    CHECK(f.slot(b).main.count() == 1);
     CHECK(f.slot(b).spare.full());
     CHECK(f.counted(SheafEvent::sheaf_alloc, b) == 2);  // the barn had no empty one
     SECTION("one of the barn's, if there is one") {
@@ -216,7 +216,7 @@ TEST_CASE("SHEAF-4: when the barn is full of them the spare is flushed") {
     CHECK(f.path(b) == Path::flush);
     CHECK(f.cache.out_of_slabs() == out - 4);
     CHECK(std::equal(main.begin(), main.end(), f.slot(b).spare.entries.get()));
-    CHECK(f.slot(b).main.count == 1);
+    CHECK(f.slot(b).main.count() == 1);
     CHECK(f.barn_locks() == locks);  // its length is known without the lock
     CHECK(f.violation() == "");
 }

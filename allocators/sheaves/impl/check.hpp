@@ -50,7 +50,7 @@ class Sheaves<Cpus>::Audit {
         note(cache, slot.spare);
         if (!slot.spare.empty() && !slot.spare.full()) {
             broken("H2", "{}: the spare of CPU {} has {} of {} objects", cache.name, c.value(),
-                   slot.spare.count, slot.spare.capacity);
+                   slot.spare.count(), slot.spare.capacity());
         }
         const CpuSlot& below = cache.slots[c];
         if (below.slab != no_frame || below.partial != no_frame) {
@@ -70,9 +70,9 @@ class Sheaves<Cpus>::Audit {
                    sheaves.size(), told, most);
         }
         for (const Sheaf& sheaf : sheaves) {
-            if (sheaf.none() || sheaf.count != count) {
+            if (sheaf.none() || sheaf.count() != count) {
                 return broken("H2", "{}: a sheaf with {} objects on the barn's list of those with {}",
-                              cache.name, sheaf.count, count);
+                              cache.name, sheaf.count(), count);
             }
             note(cache, sheaf);
         }
@@ -80,10 +80,10 @@ class Sheaves<Cpus>::Audit {
 
     /// H1; remembers the objects.
     void note(const Cache& cache, const Sheaf& sheaf) {
-        if (sheaf.none() && sheaf.empty() && sheaf.capacity == 0) return;
-        if (sheaf.capacity != cache.capacity || sheaf.count > sheaf.capacity) {
+        if (sheaf.none() && sheaf.empty() && sheaf.capacity() == 0) return;
+        if (sheaf.capacity() != cache.capacity || sheaf.count() > sheaf.capacity()) {
             return broken("H1", "{}: a sheaf with {} objects of {}, it should hold {}", cache.name,
-                          sheaf.count, sheaf.capacity, cache.capacity);
+                          sheaf.count(), sheaf.capacity(), cache.capacity);
         }
         const auto objects = sheaf.objects();
         objects_.insert(objects_.end(), objects.begin(), objects.end());

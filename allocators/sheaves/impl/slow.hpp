@@ -69,8 +69,8 @@ Path Sheaves<Cpus>::refill_main(Cache& cache, SheafSlot& slot, Gfp gfp, CpuId cp
     if (slot.spare.none()) slot.spare = new_sheaf(cache, slot);
     Path path = Path::failed;
     Sheaf& filled = slot.spare;
-    const std::span<void*> room{filled.entries.get(), filled.capacity};
-    filled.count = static_cast<std::uint32_t>(slub_.take_objects(cache, gfp, room, cpu, path));
+    const std::span<void*> room{filled.entries.get(), filled.capacity()};
+    filled.set_count(slub_.take_objects(cache, gfp, room, cpu, path));
     if (filled.empty()) return Path::failed;
     std::swap(slot.main, slot.spare);
     slot.count(SheafEvent::sheaf_refill);
@@ -143,9 +143,9 @@ void Sheaves<Cpus>::flush(Cache& cache, Sheaf& sheaf, CpuId cpu) {
     const std::uint64_t before = below.counted(SlubEvent::free_slowpath);
     slub_.kmem_cache_free_bulk(cache, sheaf.objects(), cpu);
     const std::uint64_t taken_back = below.counted(SlubEvent::free_slowpath) - before;
-    slot.count(SheafEvent::free_refused, sheaf.count - taken_back);
+    slot.count(SheafEvent::free_refused, sheaf.count() - taken_back);
     slot.count(SheafEvent::sheaf_flush);
-    sheaf.count = 0;
+    sheaf.set_count(0);
 }
 
 template <class Cpus>
