@@ -503,7 +503,7 @@ void Zone<Cpus>::drain(CpuId whose, CpuId cpu) {
 
 template <class Cpus>
 void Zone<Cpus>::settle_free_pages(CpuId cpu) {
-    const std::lock_guard guard{lock_};
+    const std::lock_guard guard{lock_};  // no marked point: it only makes a counter exact
     add_locked(free_pages_, std::exchange(per_cpu_[cpu].free_pages_difference, 0));
 }
 

@@ -109,8 +109,7 @@ class Mstress {
     static constexpr WorkloadInfo info{
         "mstress",
         "threads with unequal work allocate sizes of powers of two, exchange objects, and end after a phase; "
-        "some "
-        "objects live on in the next phase's threads",
+        "some objects live on in the next phase's threads",
         "Leijen, Zorn and de Moura: Mimalloc, MSR-TR-2019-18", "objects",
         "one object allocated, or freed, or exchanged; thread k does so in one of 1 + k % 4 turns"};
     struct Config : Basics {

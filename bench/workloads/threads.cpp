@@ -11,8 +11,7 @@ class Larson {
     static constexpr WorkloadInfo info{
         "larson",
         "a server: each thread replaces random objects of its array by others of random size; after a while "
-        "the next "
-        "thread gets the array",
+        "the next thread gets the array",
         "Larson and Krishnan: Memory allocation for long-running server applications, ISMM 1998", "objects",
         "one object replaced"};
     struct Config : Basics {
@@ -59,12 +58,12 @@ class Larson {
 
 class Scratch {
   public:
-    static constexpr WorkloadInfo info{"cache-scratch",
-                                       "one thread allocates small objects side by side and gives one to "
-                                       "each; each frees it and goes on allocating "
-                                       "and freeing (passive false sharing)",
-                                       "Berger et al.: Hoard, ASPLOS 2000", "objects",
-                                       "the free of what was given, or one allocation and its free"};
+    static constexpr WorkloadInfo info{
+        "cache-scratch",
+        "one thread allocates small objects side by side and gives one to each; each frees it and goes on "
+        "allocating and freeing (passive false sharing)",
+        "Berger et al.: Hoard, ASPLOS 2000", "objects",
+        "the free of what was given, or one allocation and its free"};
     struct Config : Basics {
         Config() : Basics{4, 1, Luck::none} {}
         std::uint64_t size = 8;

@@ -95,11 +95,9 @@ class Network {
     static constexpr WorkloadInfo info{
         "network",
         "packets come in polls of up to 64; some are sent on and freed where they came, the others freed "
-        "where their "
-        "program runs",
+        "where their program runs",
         "sizes: the simple IMIX, 7 of 40, 4 of 576 and 1 of 1500 bytes; polls: the weight of NAPI; objects "
-        "as Linux "
-        "6.1 allocates them",
+        "as Linux 6.1 allocates them",
         "objects and caches",
         "one poll, then the packets of the poll before and those read by programs are freed"};
     struct Config : Basics {
