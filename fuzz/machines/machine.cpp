@@ -114,15 +114,18 @@ void Machine::judge_report(std::size_t first, MisuseKind due, MisuseKind other) 
                   reports_[first].report);
 }
 
-/// What is wrong after the repair was wrong before the damage.
+/// Is what was found one of `laws`, which have spaces between?
+bool Machine::names_law(std::string_view laws, const MaybeViolation& found) {
+    return found && fmt::format(" {} ", laws).find(fmt::format(" {} ", found->law)) != std::string::npos;
+}
+
+/// A damage of which nobody told rightly. What is wrong after the repair was wrong before the damage.
 void Machine::judge_damage(std::string_view what, std::string_view laws, const MaybeViolation& found,
                            const MaybeViolation& repaired) {
     if (repaired) return break_law(*repaired);
     const std::string_view law = laws.substr(0, laws.find(' '));
     if (!found) return break_law(Violation{law, fmt::format("nobody noticed {}", what)});
-    const std::string all = fmt::format(" {} ", laws);
-    if (all.find(fmt::format(" {} ", found->law)) == std::string::npos)
-        break_law(Violation{law, fmt::format("{} was taken for {}: {}", what, found->law, found->what)});
+    break_law(Violation{law, fmt::format("{} was taken for {}: {}", what, found->law, found->what)});
 }
 
 void Machine::judge_free_blocks(const FreeBlocks& at_begin, const FreeBlocks& now) {

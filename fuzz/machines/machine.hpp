@@ -61,7 +61,7 @@ class Machine {
     /// said too. Nothing else is asked of the machine afterwards.
     void judge_report(std::size_t first, MisuseKind due, MisuseKind other);
     /// Damages one of `parts`, from number op.slot on the next in which there is what `kinds` name, and
-    /// judges whether the checker `find` notices that, and nothing after the repair.
+    /// judges whether the checker `find` notices that.
     template <class Part, class Find>
     void damage(const Operation& op, std::span<Part> parts, std::span<const DamageKind<Part>> kinds,
                 Find&& find) {
@@ -72,7 +72,8 @@ class Machine {
         if (!damage.done()) return;
         const MaybeViolation found = find();
         damage.repair();
-        judge_damage(kind.what, kind.laws, found, find());
+        // Where it was noticed, the next walk sees whether the repair was one: a walk is dear.
+        if (!names_law(kind.laws, found)) judge_damage(kind.what, kind.laws, found, find());
     }
     /// B16, in the end.
     void judge_free_blocks(const FreeBlocks& at_begin, const FreeBlocks& now);
@@ -81,6 +82,7 @@ class Machine {
     std::vector<Misuse> reports_;
 
   private:
+    [[nodiscard]] static bool names_law(std::string_view laws, const MaybeViolation& found);
     void judge_damage(std::string_view what, std::string_view laws, const MaybeViolation& found,
                       const MaybeViolation& repaired);
 

@@ -120,7 +120,7 @@ class ObjectMachine final : public Machine {
         return cache == no_cache ? open_kmalloc_ : Objects::debugs(*registers_[cache].cache);
     }
     void judge_null(const Operation& op, std::uint64_t refused_before, std::size_t size, Gfp gfp);
-    void judge_texts();
+    void judge_texts(const Operation& op);
     void judge_record();
     void judge_shrunk(const Cache& cache);
     [[nodiscard]] bool adopt(Item& item, void* p, std::size_t size, std::size_t align, Gfp gfp);

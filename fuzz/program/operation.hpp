@@ -73,7 +73,7 @@ enum class OpKind : std::uint8_t {
     // Of all
     drain,  ///< everything held for reuse goes back
     fail,   ///< the page source fails: from the `count`-th request on, `size` times
-    walk,   ///< find_violation now
+    walk,   ///< find_violation now; objects: what is shown of all caches, or if `count` is odd of one
     // Misuse, judged: it must be reported once, by its kind. The program ends there.
     misuse_overwrite,  ///< a byte behind the object is written, then the object freed
     misuse_use_freed,  ///< the object is freed, written to, and its cache validated, or objects taken (odd
@@ -169,7 +169,7 @@ inline constexpr std::array<OpInfo, op_kind_count> op_infos{{
     {OpKind::offline, "offline", {}, false, {}},
     {OpKind::drain, "drain", {}, false, {}},
     {OpKind::fail, "fail", {.size = true, .count = true}, false, {}},
-    {OpKind::walk, "walk", {}, false, {}},
+    {OpKind::walk, "walk", {.cache = true, .count = true}, false, {}},
     {OpKind::misuse_overwrite, "misuse_overwrite", {.slot = true, .count = true}, false, {}},
     {OpKind::misuse_use_freed, "misuse_use_freed", {.slot = true, .count = true}, false, {}},
     {OpKind::misuse_twice, "misuse_twice", {.slot = true}, false, {}},
