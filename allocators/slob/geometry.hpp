@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -55,7 +54,8 @@ inline constexpr std::size_t slob_kmalloc_limit = page_size - slob_header;
 
 /// SLOB-30: `size` is 1..4087.
 [[nodiscard]] constexpr SlobShape slob_kmalloc_shape(std::size_t size) {
-    const std::size_t align = std::has_single_bit(size) ? std::max(size, slob_header) : slob_header;
+    const bool power = (size & (size - 1)) == 0;  // std::has_single_bit counts bits, by a call on most builds
+    const std::size_t align = power ? std::max(size, slob_header) : slob_header;
     return {size + slob_header, align, slob_header};
 }
 

@@ -14,7 +14,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <optional>
 
 #include "allocators/machine/page.hpp"
 #include "allocators/slob/geometry.hpp"
@@ -50,6 +49,8 @@ struct FreeBlock {
     }
 };
 
+/// A page as its user holds it: for a few steps, in registers. So those that are taken at each call are
+/// inlined.
 class HeapPage {
   public:
     HeapPage(std::byte* start, Page& page) : start_{start}, page_{page}, word_{HeapPageWord::load(page)} {}
@@ -59,7 +60,7 @@ class HeapPage {
     [[nodiscard]] SlobList list() const { return word_.list; }
 
     /// The free block at `at`, as the memory tells it; not encoded() if that is no free block (O7).
-    [[nodiscard]] FreeBlock block(SlobUnits at) const {
+    [[nodiscard, gnu::always_inline]] FreeBlock block(SlobUnits at) const {
         const std::int16_t word = read(at);
         if (word < 0) return {at, 1, static_cast<SlobUnits>(-word)};
         if (word < 2 || at + 1 >= slob_page_units) return {at, 0, 0};
@@ -78,14 +79,14 @@ class HeapPage {
         word_.store(page_);
     }
 
-    /// SLOB-12, 13: the first block that holds the shape gives it. Its place, or nothing; nothing as well,
-    /// and is_corrupt(), if somebody wrote over a free block before that.
-    [[nodiscard]] std::optional<SlobUnits> take(const SlobShape& shape) {
+    /// SLOB-12, 13: the first block that holds the shape gives it. Its place, or 2048: none does; 2048 as
+    /// well, and is_corrupt(), if somebody wrote over a free block before that.
+    [[nodiscard, gnu::always_inline]] SlobUnits take(const SlobShape& shape) {
         const SlobUnits needed = shape.units();
         FreeBlock before;
         for (SlobUnits at = word_.first; at != slob_page_units;) {
             const FreeBlock found = sound_block(at);
-            if (corrupt_) return {};
+            if (corrupt_) return slob_page_units;
             const SlobUnits place = aligned(at, shape);
             if (place + needed <= found.end()) {
                 split(before, found, place, needed);
@@ -94,7 +95,7 @@ class HeapPage {
             before = found;
             at = found.next;
         }
-        return {};
+        return slob_page_units;
     }
 
     /// The free blocks around a place.
@@ -102,7 +103,7 @@ class HeapPage {
         FreeBlock before;  ///< length 0: none
         SlobUnits next = slob_page_units;
     };
-    [[nodiscard]] Neighbours neighbours(SlobUnits place) {
+    [[nodiscard, gnu::always_inline]] Neighbours neighbours(SlobUnits place) {
         Neighbours around{{}, word_.first};
         while (around.next != slob_page_units && around.next < place && !corrupt_) {
             around.before = sound_block(around.next);
@@ -112,7 +113,7 @@ class HeapPage {
     }
 
     /// SLOB-22: the units go back between `around`, joined with what they touch.
-    void give(SlobUnits place, SlobUnits length, const Neighbours& around) {
+    [[gnu::always_inline]] void give(SlobUnits place, SlobUnits length, const Neighbours& around) {
         FreeBlock merged{place, length, around.next};
         if (merged.end() == around.next && around.next != slob_page_units) {
             const FreeBlock after = sound_block(around.next);
@@ -128,18 +129,19 @@ class HeapPage {
     [[nodiscard]] bool is_corrupt() const { return corrupt_; }
 
   private:
-    [[nodiscard]] FreeBlock sound_block(SlobUnits at) {
+    [[nodiscard, gnu::always_inline]] FreeBlock sound_block(SlobUnits at) {
         const FreeBlock found = block(at);
         corrupt_ = corrupt_ || !found.encoded() || !found.in_order();
         return found;
     }
     /// Where an object of that shape would begin in a block at `at`.
-    [[nodiscard]] static SlobUnits aligned(SlobUnits at, const SlobShape& shape) {
+    [[nodiscard, gnu::always_inline]] static SlobUnits aligned(SlobUnits at, const SlobShape& shape) {
         const std::size_t object = at * slob_unit_bytes + shape.header;
         const std::size_t up = (object + shape.align - 1) & ~(shape.align - 1);
         return static_cast<SlobUnits>((up - shape.header) / slob_unit_bytes);
     }
-    void split(const FreeBlock& before, const FreeBlock& found, SlobUnits place, SlobUnits needed) {
+    [[gnu::always_inline]] void split(const FreeBlock& before, const FreeBlock& found, SlobUnits place,
+                                      SlobUnits needed) {
         SlobUnits next = found.next;
         if (place + needed < found.end()) {
             next = place + needed;
@@ -153,13 +155,13 @@ class HeapPage {
         word_.store(page_);
     }
     /// Puts `block` behind `before`, as one if they touch.
-    void link(const FreeBlock& before, const FreeBlock& block) {
+    [[gnu::always_inline]] void link(const FreeBlock& before, const FreeBlock& block) {
         if (before.length > 0 && before.end() == block.at)
             return write({before.at, before.length + block.length, block.next});
         lead_to(before, block.at);
         write(block);
     }
-    void lead_to(const FreeBlock& before, SlobUnits next) {
+    [[gnu::always_inline]] void lead_to(const FreeBlock& before, SlobUnits next) {
         if (before.length == 0)
             word_.first = next;
         else
@@ -175,7 +177,7 @@ class HeapPage {
         const auto word = static_cast<std::int16_t>(value);
         std::memcpy(start_ + at * slob_unit_bytes, &word, sizeof word);
     }
-    void write(const FreeBlock& block) {
+    [[gnu::always_inline]] void write(const FreeBlock& block) {
         if (block.length == 1) return write(block.at, 0U - block.next);
         write(block.at, block.length);
         write(block.at + 1, block.next);

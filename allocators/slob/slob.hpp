@@ -142,11 +142,12 @@ class Slob {
     [[nodiscard]] std::uint64_t lock_acquisitions() const { return lock_.acquisitions(); }
 
   private:
-    /// Memory of the heap: a page and units in it.
+    /// Memory of the heap: a page and units in it; or none.
     struct Piece {
         FrameIndex frame = no_frame;
         SlobUnits at = 0;
         SlobUnits units = 0;
+        [[nodiscard]] bool found() const { return frame != no_frame; }
     };
     /// What came of a free: where the page stands now, or what was wrong.
     struct FreeResult {
@@ -157,13 +158,12 @@ class Slob {
 
     // --- The heap (impl/heap.hpp). Steps that return several things are inlined: put into memory one by one
     // and read back together, what they return would wait there for the lock before it to be written. ---
-    [[nodiscard]] void* take_object(const SlobShape& shape, const LedgerEntry& entry, Gfp gfp, CpuId cpu);
-    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> search(const SlobShape& shape,
-                                                                         bool& corrupt);
-    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> add_page(Pfn pfn, const SlobShape& shape);
-    [[nodiscard, gnu::always_inline]] inline std::optional<Piece> take_from(PageRing& list, FrameIndex frame,
-                                                                            const SlobShape& shape,
-                                                                            bool& corrupt);
+    [[nodiscard]] std::byte* take_object(const SlobShape& shape, const Cache* cache, Gfp gfp, CpuId cpu);
+    void note(const Piece& piece, const SlobShape& shape, const Cache* cache);
+    [[nodiscard, gnu::always_inline]] inline Piece search(const SlobShape& shape, bool& corrupt);
+    [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame,
+                                                             const SlobShape& shape, bool& corrupt);
+    [[nodiscard]] Piece add_page(Pfn pfn, const SlobShape& shape);
     /// False: not given back, and reported.
     bool give_object(const Piece& piece, std::size_t bytes, const void* object, const Cache* cache,
                      CpuId cpu);
@@ -192,7 +192,12 @@ class Slob {
     [[nodiscard]] bool is_ours(const void* object, PageKind kind) const;
     /// With a ledger: may `object` be freed to `cache` (null: kfree)? Reports why not, and strikes it off if
     /// so. Without one: yes. `header` is the number of bytes before the object.
-    [[nodiscard]] bool strike_off(const std::byte* object, std::size_t header, const Cache* cache, CpuId cpu);
+    [[nodiscard]] bool strike_off(const std::byte* object, std::size_t header, const Cache* cache,
+                                  CpuId cpu) {
+        return !config_.track || strike_off_ledger(object, header, cache, cpu);
+    }
+    [[nodiscard]] bool strike_off_ledger(const std::byte* object, std::size_t header, const Cache* cache,
+                                         CpuId cpu);
     [[nodiscard]] std::optional<MisuseKind> fault_in_ledger(const std::byte* object, std::size_t header,
                                                             const Cache* cache);
     void report_not_ours(const Cache* cache, const void* object);

@@ -60,14 +60,14 @@ bool Slob<Cpus>::kmem_cache_destroy(Cache& cache, CpuId cpu) {
 /// SLOB-41, 42.
 template <class Cpus>
 void* Slob<Cpus>::kmem_cache_alloc(Cache& cache, Gfp gfp, CpuId cpu) {
-    using Kind = LedgerEntry::Kind;
     const SlobGeometry& g = cache.geometry;
     void* object = nullptr;
     if (g.pages()) {
-        const LedgerEntry entry{Kind::cache_pages, g.object_size, g.order().bytes(), g.align, &cache};
+        const LedgerEntry entry{LedgerEntry::Kind::cache_pages, g.object_size, g.order().bytes(), g.align,
+                                &cache};
         object = take_block(g.order(), gfp.without(__GFP_COMP), entry, cpu);
     } else {
-        object = take_object(g.shape(), {Kind::cache, g.object_size, g.size, g.align, &cache}, gfp, cpu);
+        object = take_object(g.shape(), &cache, gfp, cpu);
     }
     if (object == nullptr) return nullptr;
     ++cache.works[cpu].allocations;
@@ -96,18 +96,14 @@ void Slob<Cpus>::kmem_cache_free_bulk(Cache& cache, std::span<void*> objects, Cp
 /// SLOB-30, 31.
 template <class Cpus>
 void* Slob<Cpus>::kmalloc(std::size_t size, Gfp gfp, CpuId cpu) {
-    using Kind = LedgerEntry::Kind;
     if (size == 0) return zero_size_ptr();
     if (size >= slob_kmalloc_limit) {
         const Order order = size > kmalloc_max_size ? Order{order_count} : order_of(size);
         const Gfp compound = order > Order{0} ? gfp | __GFP_COMP : gfp;
-        return take_block(order, compound, {Kind::kmalloc_pages, size, order.bytes(), page_size, nullptr},
-                          cpu);
+        return take_block(order, compound,
+                          {LedgerEntry::Kind::kmalloc_pages, size, order.bytes(), page_size, nullptr}, cpu);
     }
-    const SlobShape shape = slob_kmalloc_shape(size);
-    const std::size_t taken = shape.units() * slob_unit_bytes;
-    auto* const begin = static_cast<std::byte*>(
-        take_object(shape, {Kind::kmalloc, size, taken, shape.align, nullptr}, gfp, cpu));
+    std::byte* const begin = take_object(slob_kmalloc_shape(size), nullptr, gfp, cpu);
     if (begin == nullptr) return nullptr;
     const auto header = static_cast<std::uint32_t>(size);
     std::memcpy(begin, &header, sizeof header);

@@ -72,8 +72,8 @@ bool Slob<Cpus>::is_ours(const void* object, PageKind kind) const {
 }
 
 template <class Cpus>
-bool Slob<Cpus>::strike_off(const std::byte* object, std::size_t header, const Cache* cache, CpuId cpu) {
-    if (!config_.track) return true;
+bool Slob<Cpus>::strike_off_ledger(const std::byte* object, std::size_t header, const Cache* cache,
+                                   CpuId cpu) {
     std::optional<MisuseKind> fault;
     {
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};

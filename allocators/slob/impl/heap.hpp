@@ -7,48 +7,58 @@
 
 namespace kmemlab {
 
-/// SLOB-10..16. nullptr: no page.
+/// SLOB-10..16, for a cache or, if it is null, for kmalloc. nullptr: no page.
 template <class Cpus>
-void* Slob<Cpus>::take_object(const SlobShape& shape, const LedgerEntry& entry, Gfp gfp, CpuId cpu) {
+std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, Gfp gfp, CpuId cpu) {
     bool corrupt = false;
-    std::optional<Piece> piece;
+    Piece piece;
     Path path = Path::node_partial;
-    const auto note = [&] {
-        if (piece && config_.track)
-            ledger_.add((std::size_t{piece->frame} << page_shift) + piece->at * slob_unit_bytes, entry);
-    };
     {
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};
         piece = search(shape, corrupt);
-        note();
+        note(piece, shape, cache);
     }
     if (corrupt) report(MisuseKind::corrupt_list, nullptr, nullptr);
-    if (!piece) {
+    if (!piece.found()) {
         const std::optional<Pfn> pfn = source_.take(Order{0}, gfp.without(__GFP_ZERO), cpu);
         if (!pfn) return cpu_states_[cpu].count(&CpuWork::allocations, Path::failed), nullptr;
         ++cpu_states_[cpu].pages_taken;
         path = Path::new_slab;
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};
         piece = add_page(*pfn, shape);
-        note();
+        note(piece, shape, cache);
     }
     cpu_states_[cpu].count(&CpuWork::allocations, path);
-    if (!piece) check_failed("an empty page does not hold an object of the heap", __FILE__, __LINE__);
-    std::byte* const object = arena_.address_at(piece->frame) + piece->at * slob_unit_bytes;
-    if (gfp.has(__GFP_ZERO)) std::memset(object, 0, piece->units * slob_unit_bytes);
+    if (!piece.found()) check_failed("an empty page does not hold an object of the heap", __FILE__, __LINE__);
+    std::byte* const object = arena_.address_at(piece.frame) + piece.at * slob_unit_bytes;
+    if (gfp.has(__GFP_ZERO)) std::memset(object, 0, piece.units * slob_unit_bytes);
     return object;
+}
+
+/// The lock is held.
+template <class Cpus>
+void Slob<Cpus>::note(const Piece& piece, const SlobShape& shape, const Cache* cache) {
+    if (!config_.track || !piece.found()) return;
+    using Kind = LedgerEntry::Kind;
+    ledger_.add((std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes,
+                {.kind = cache == nullptr ? Kind::kmalloc : Kind::cache,
+                 .asked = cache == nullptr ? shape.bytes - shape.header : cache->geometry.object_size,
+                 .taken = piece.units * slob_unit_bytes,
+                 .align = shape.align,
+                 .cache = cache});
 }
 
 /// SLOB-11. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::search(const SlobShape& shape, bool& corrupt) -> std::optional<Piece> {
+auto Slob<Cpus>::search(const SlobShape& shape, bool& corrupt) -> Piece {
     PageRing& list = list_of(slob_list(shape.bytes));
     const SlobUnits needed = shape.units();
     FrameIndex frame = list.head();
     for (std::uint64_t left = list.length(); left > 0; --left) {
         const Page& page = arena_.page_at(frame);
         if (HeapPageWord::load(page).units >= needed) {
-            if (const auto piece = take_from(list, frame, shape, corrupt)) return piece;
+            const Piece piece = take_from(list, frame, shape, corrupt);
+            if (piece.found()) return piece;
         }
         frame = page.next;
     }
@@ -57,22 +67,21 @@ auto Slob<Cpus>::search(const SlobShape& shape, bool& corrupt) -> std::optional<
 
 /// SLOB-12..14. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::take_from(PageRing& list, FrameIndex frame, const SlobShape& shape, bool& corrupt)
-    -> std::optional<Piece> {
+auto Slob<Cpus>::take_from(PageRing& list, FrameIndex frame, const SlobShape& shape, bool& corrupt) -> Piece {
     HeapPage page = heap_page(frame);
-    const auto at = page.take(shape);
+    const SlobUnits at = page.take(shape);
     corrupt = corrupt || page.is_corrupt();
-    if (!at) return {};
+    if (at == slob_page_units) return {};
     if (page.units() == 0)
         list.remove(arena_, frame);
     else
         list.rotate_to(frame);
-    return Piece{frame, *at, shape.units()};
+    return Piece{frame, at, shape.units()};
 }
 
 /// SLOB-15. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::add_page(Pfn pfn, const SlobShape& shape) -> std::optional<Piece> {
+auto Slob<Cpus>::add_page(Pfn pfn, const SlobShape& shape) -> Piece {
     const FrameIndex frame = arena_.index(pfn);
     adopt_page(frame);
     const SlobList list = slob_list(shape.bytes);
