@@ -38,8 +38,10 @@ int answer(const CLI::App& program, const CLI::ParseError& error, const std::str
         error.get_name() == "CallForAllHelp" ? CLI::AppFormatMode::All : CLI::AppFormatMode::Normal;
     // The parser asks the innermost subcommand that was given.
     const CLI::App* asked = &program;
-    while (!asked->get_subcommands().empty()) asked = asked->get_subcommands().back();
-    print(asked->help("", mode));
+    std::string above;
+    for (; !asked->get_subcommands().empty(); asked = asked->get_subcommands().back())
+        above += (above.empty() ? "" : " ") + asked->get_name();
+    print(asked->help(above, mode));
     return exit_good;
 }
 
@@ -62,6 +64,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_golden(program));
     commands.push_back(add_experiment(program));
     for (Command& command : add_fuzz(program)) commands.push_back(std::move(command));
+    for (Command& command : add_manual(program)) commands.push_back(std::move(command));
     try {
         program.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -74,7 +77,7 @@ int run(int argc, char** argv) {
     }
     return complain(
         "expected a command: list, trace info, trace pack, replay, workload list, peers, compare, scale, "
-        "mapping, golden check, experiment (see --help)");
+        "mapping, golden check, experiment, fuzz (see --help)");
 }
 
 }  // namespace
