@@ -101,7 +101,7 @@ void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu) {
 // ---- lists -------------------------------------------------------------------------------------------
 
 template <class Cpus>
-void Zone<Cpus>::add(FrameIndex index, Order order, MigrateType type, bool to_tail) {
+[[gnu::always_inline]] inline void Zone<Cpus>::add(FrameIndex index, Order order, MigrateType type, bool to_tail) {
     FreeArea& area = free_areas_[order.value()];
     arena_.page_at(index).store_state(
         {PageKind::free_block, static_cast<std::uint8_t>(order.value()), type, 0});
@@ -147,14 +147,14 @@ bool Zone<Cpus>::may_merge(Pfn buddy, Order order, MigrateType type) const {
 
 /// True if the buddy of the parent block is free, so that this block will soon merge further (BUDDY-13).
 template <class Cpus>
-bool Zone<Cpus>::merges_soon(Pfn pfn, Order order) const {
+[[gnu::always_inline]] inline bool Zone<Cpus>::merges_soon(Pfn pfn, Order order) const {
     if (order.value() + 2 > max_order.value()) return false;
     const Order parent{order.value() + 1};
     return is_free_block(pfn.align_down(parent).buddy(parent), parent);
 }
 
 template <class Cpus>
-void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type, CpuId cpu, bool to_tail) {
+[[gnu::always_inline]] inline void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type, CpuId cpu, bool to_tail) {
     change_free_pages(static_cast<std::int64_t>(order.pages()), cpu);
     Pfn pfn = arena_.pfn_at(index);
     while (order < max_order && may_merge(pfn.buddy(order), order, type)) {
@@ -176,7 +176,7 @@ void Zone<Cpus>::give_block(FrameIndex index, Order order, CpuId cpu, bool to_ta
 // ---- taking ------------------------------------------------------------------------------------------
 
 template <class Cpus>
-FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
+[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
     for (Order from = order; from <= max_order; ++from) {
         FreeArea& area = free_areas_[from.value()];
         if (area.list(type).empty()) continue;
@@ -194,7 +194,7 @@ FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
 }
 
 template <class Cpus>
-FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type, const AttemptFlags& flags,
+[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type, const AttemptFlags& flags,
                                           CpuId cpu) {
     for (;;) {
         const FrameIndex index = take_smallest(order, type);
