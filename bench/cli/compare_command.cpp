@@ -14,6 +14,7 @@
 #include "allocators/base/check.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/contests.hpp"
+#include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
 #include "bench/measure/self_check.hpp"
 #include "bench/peers/contestant.hpp"
@@ -88,9 +89,9 @@ std::optional<std::string> measured_self_check(const CompareOptions& options, co
     if (!options.json.empty()) file.emplace(options.json);
     ContestOptions how;
     how.repetitions = options.repetitions == 0 ? usual_repetitions : options.repetitions;
-    const std::optional<Rows> rows = measured("self-check", self_check_contests(contests, chosen), how);
-    if (!rows) return std::nullopt;
-    const std::string text = self_check_json(*rows, chosen, invocation.command).dump(1) + "\n";
+    const Rows rows = measured("self-check", self_check_contests(contests, chosen), how);
+    if (interrupted()) return std::nullopt;
+    const std::string text = self_check_json(rows, chosen, invocation.command).dump(1) + "\n";
     if (!file) return in_memory(text);
     file->commit(text);
     return options.json;

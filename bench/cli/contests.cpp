@@ -1,9 +1,13 @@
 #include "bench/cli/contests.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
+#include "allocators/base/check.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/output.hpp"
 #include "bench/cli/terminal.hpp"
@@ -20,35 +24,89 @@ void add_contests_options(CLI::App& app, ContestsOptions& options, std::string_v
     app.add_option("--filter", options.measuring.filter,
                    fmt::format("Only rows {} that this regular expression finds", form));
     app.add_flag("--list", options.list, "Print the names of the rows and exit");
+    app.add_flag("--dry-run", options.dry_run,
+                 "Print the names of the rows and how long they take, and exit");
+    app.add_flag("--resume", options.resume,
+                 "Go on with what an interrupted run of the same command has left beside --json FILE");
 }
 
-std::optional<Rows> measured(std::string_view command, const Contests& contests, ContestOptions options) {
+Rows measured(std::string_view command, const Contests& contests, ContestOptions options) {
     const std::string name{command};
     catch_interrupts();
     pin_thread();
     ProgressLine progress;
     options.interrupted = interrupted;
     options.progress = [&](std::size_t done, std::size_t total) { progress.show(name, done, total); };
-    Rows rows = measure(contests, options, name);
-    progress.clear();
-    if (interrupted()) return std::nullopt;
-    return rows;
+    progress.show(name + ", calibration", 0, 0);
+    return measure(contests, options, name);
 }
+
+namespace {
+
+std::string rows_text(const std::vector<std::string>& rows) {
+    return fmt::format("{}\n", fmt::join(rows, "\n"));
+}
+
+/// Repetitions last what they shall; calibration, counting and warming up as long as two of them.
+std::string duration_text(std::size_t rows, const ContestOptions& measuring) {
+    const double seconds =
+        static_cast<double>(rows) * (measuring.repetitions + 2) * measuring.milliseconds * 1.25 / 1e3;
+    return fmt::format("{} rows, {} repetitions of at least {} ms: about {}\n", rows, measuring.repetitions,
+                       measuring.milliseconds, duration(seconds));
+}
+
+/// What `file` kept of an interrupted run; nothing if it is not there.
+Rows left_over(const std::string& file) {
+    std::ifstream in{file};
+    if (!in) return {};
+    const Json environment = context("", {});
+    try {
+        const Json kept = Json::parse(in);
+        for (const char* key : {"cpu", "kernel", "kmemlab_version", "compiler", "flags"}) {
+            if (kept.at("context").at(key) == environment.at(key)) continue;
+            throw UsageError::of("{}: expected {} {} of this run, found {}; remove it to begin anew", file,
+                                 key, environment.at(key).dump(), kept.at("context").at(key).dump());
+        }
+        return rows_of(kept.at("benchmarks"));
+    } catch (const Json::exception& error) {
+        throw UsageError::of("{}: expected the figures of an interrupted run: {}", file, error.what());
+    }
+}
+
+}  // namespace
 
 int run_contests(std::string_view command, const Contests& contests, const ContestsOptions& options,
                  const std::function<Json(const Rows&)>& to_json,
                  const std::function<std::string(const Rows&)>& to_text) {
     const std::string name{command};
-    if (options.list) {
-        for (const auto& row : names(contests, options.measuring.filter, name)) print(row + "\n");
+    const std::string partial = options.json + ".partial";
+    ContestOptions measuring = options.measuring;
+    if (options.list || options.dry_run) {
+        const std::vector<std::string> rows = names(contests, measuring.filter, name);
+        print(rows_text(rows) + (options.dry_run ? duration_text(rows.size(), measuring) : ""));
         return exit_good;
+    }
+    if (options.resume) {
+        if (options.json.empty())
+            throw UsageError("--resume: expected --json FILE, beside which a run left its figures");
+        measuring.before = left_over(partial);
     }
     catch_interrupts();
     std::optional<ResultFile> file;
     if (!options.json.empty()) file.emplace(options.json);
-    const std::optional<Rows> rows = measured(command, contests, options.measuring);
-    if (!rows) return exit_interrupted;
-    deliver(file, to_json(*rows).dump(1) + "\n", to_text(*rows));
+    const Rows rows = measured(command, contests, measuring);
+    const std::size_t done = rows[0].nanoseconds.size();
+    if (done < measuring.repetitions) {
+        if (done == 0 || options.json.empty()) return exit_interrupted;
+        write_result(partial, to_json(rows).dump(1) + "\n");
+        complain(
+            fmt::format("interrupted after {} of {} repetitions, which {} keeps; the same command with "
+                        "--resume goes on",
+                        done, measuring.repetitions, partial));
+        return exit_interrupted;
+    }
+    deliver(file, to_json(rows).dump(1) + "\n", to_text(rows));
+    if (options.resume) std::filesystem::remove(partial);
     return exit_good;
 }
 

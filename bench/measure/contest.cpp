@@ -81,6 +81,14 @@ void repeat_once(Contest& contest, ContestRow& row) {
     contest.finish();
 }
 
+bool are_rows_of(const std::vector<Contest*>& entrants, const std::vector<ContestRow>& rows) {
+    return std::equal(entrants.begin(), entrants.end(), rows.begin(), rows.end(),
+                      [&](const Contest* entrant, const ContestRow& row) {
+                          return entrant->name() == row.name &&
+                                 row.nanoseconds.size() == rows[0].nanoseconds.size();
+                      });
+}
+
 Json iteration_row(const ContestRow& row, std::size_t repetition) {
     const double cpu = row.cpu_nanoseconds[repetition];
     return {{"name", row.name},
@@ -109,15 +117,21 @@ std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& 
                                 const std::string& command) {
     const std::vector<Contest*> entrants = chosen(contests, options.filter, command);
     const std::size_t count = entrants.size();
-    std::vector<ContestRow> rows(count);
+    const bool goes_on = !options.before.empty();
+    if (goes_on && !are_rows_of(entrants, options.before))
+        throw UsageError(
+            "expected the rows of the same filter and the same programs as before the interrupt");
+    std::vector<ContestRow> rows = goes_on ? options.before : std::vector<ContestRow>(count);
     for (std::size_t i = 0; i < count; ++i) {
         if (options.interrupted && options.interrupted()) return rows;
         rows[i].name = entrants[i]->name();
         rows[i].counts = entrants[i]->counts();  // first: nothing has changed the state yet
         verify(*entrants[i]);
-        rows[i].iterations = calibrated(*entrants[i], options.milliseconds);
+        const std::size_t units = calibrated(*entrants[i], options.milliseconds);  // warms up too
+        if (!goes_on) rows[i].iterations = units;
     }
-    for (std::size_t repetition = 0; repetition < options.repetitions; ++repetition) {
+    for (std::size_t repetition = rows[0].nanoseconds.size(); repetition < options.repetitions;
+         ++repetition) {
         const std::size_t first = repetition * count / options.repetitions;
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t place = repetition % 2 == 0 ? i : count - 1 - i;
@@ -143,6 +157,18 @@ Json benchmark_rows(const std::vector<ContestRow>& rows) {
         for (std::size_t i = 0; i < row.nanoseconds.size(); ++i) benchmarks.push_back(iteration_row(row, i));
     }
     return benchmarks;
+}
+
+std::vector<ContestRow> rows_of(const Json& benchmarks) {
+    std::vector<ContestRow> rows;
+    for (const Json& repetition : benchmarks) {
+        const auto name = repetition.at("name").get<std::string>();
+        if (rows.empty() || rows.back().name != name)
+            rows.push_back({name, repetition.at("iterations").get<std::size_t>(), {}, {}, {}});
+        rows.back().nanoseconds.push_back(repetition.at("real_time").get<double>());
+        rows.back().cpu_nanoseconds.push_back(repetition.at("cpu_time").get<double>());
+    }
+    return rows;
 }
 
 }  // namespace kmemlab

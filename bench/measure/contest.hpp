@@ -65,15 +65,6 @@ class Contest {
 
 using Contests = std::vector<std::unique_ptr<Contest>>;
 
-struct ContestOptions {
-    unsigned repetitions = 11;
-    std::string filter;        ///< regular expression; rows whose name it finds are measured
-    double milliseconds = 20;  ///< that each repetition lasts at least
-    /// Asked between repetitions whether to stop; empty: never.
-    std::function<bool()> interrupted;
-    std::function<void(std::size_t done, std::size_t total)> progress;
-};
-
 struct ContestRow {
     std::string name;
     std::size_t iterations = 0;       ///< units of work in a repetition
@@ -82,8 +73,20 @@ struct ContestRow {
     Counts counts;
 };
 
+struct ContestOptions {
+    unsigned repetitions = 11;
+    std::string filter;        ///< regular expression; rows whose name it finds are measured
+    double milliseconds = 20;  ///< that each repetition lasts at least
+    /// Asked between repetitions whether to stop; empty: never.
+    std::function<bool()> interrupted;
+    std::function<void(std::size_t done, std::size_t total)> progress;
+    /// The rows of a run that was interrupted, of the same filter: it goes on with the next repetition.
+    std::vector<ContestRow> before;
+};
+
 /// Measures the rows that the filter finds. Throws UsageError if the filter is malformed or finds none (its
-/// message names `command`), or if a contest does not do what it should. Rows are as they are if interrupted.
+/// message names `command`), if a contest does not do what it should, or if `before` has other rows. If
+/// interrupted, all rows have as many repetitions, or none.
 [[nodiscard]] std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& options,
                                               const std::string& command);
 
@@ -96,5 +99,9 @@ struct ContestRow {
 
 /// `benchmarks` of a result file: a row per repetition, in the form of Google Benchmark.
 [[nodiscard]] Json benchmark_rows(const std::vector<ContestRow>& rows);
+
+/// The rows that `benchmarks` was made of, without their counts. Throws Json::exception if it is another
+/// thing.
+[[nodiscard]] std::vector<ContestRow> rows_of(const Json& benchmarks);
 
 }  // namespace kmemlab

@@ -1,5 +1,7 @@
 /// What the commands do when all is well.
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 
@@ -131,6 +133,52 @@ TEST_CASE("peers compares with the times of a kernel, and measures the calib row
     CHECK(slub["rows"][0]["name"] == row);
     CHECK(slub["rows"][0]["counts"]["frees.slab"] > slub["rows"][0]["counts"]["frees.fast"]);
     CHECK(json["benchmarks"].size() == 1 + slub["calibrations"].get<std::size_t>());
+}
+
+TEST_CASE("interrupted peers keep what all rows have, and --resume goes on with it") {
+    const ScratchFolder folder;
+    const std::string file = folder.file("p.json");
+    const std::string command = "peers --filter '^pair/64/(floor|slub)$' --json " + file;
+    const Outcome broken =
+        run_kmemlab(command + " --repetitions 1000 & child=$!; sleep 2; kill -INT $child; wait $child");
+    CHECK(broken.status == 130);
+    CHECK_THAT(broken.err, Contains(" of 1000 repetitions, which " + file + ".partial keeps"));
+    CHECK_FALSE(std::filesystem::exists(file));
+    const Json kept = Json::parse(content(file + ".partial"))["benchmarks"];
+    const std::size_t done = kept.size() / 2;
+    REQUIRE(done > 0);
+    check_refused("peers --filter '^pair/64/floor$' --resume --json " + file,
+                  "expected the rows of the same filter");
+    REQUIRE(run_kmemlab(command + " --resume --repetitions " + std::to_string(done + 2)).status == 0);
+    const Json whole = Json::parse(content(file))["benchmarks"];
+    REQUIRE(whole.size() == kept.size() + 4);
+    for (std::size_t i = 0; i < done; ++i) {
+        for (const std::size_t row : {0U, 1U}) {
+            const Json& before = kept[row * done + i];
+            const Json& now = whole[row * (done + 2) + i];
+            CHECK((before["name"] == now["name"] && before["real_time"] == now["real_time"]));
+        }
+    }
+    CHECK_FALSE(std::filesystem::exists(file + ".partial"));
+    check_refused("peers --filter '^pair/64/floor$' --resume", "--resume: expected --json FILE");
+}
+
+TEST_CASE("a figure that another machine left is not gone on with") {
+    const ScratchFolder folder;
+    const std::string file = folder.file("p.json");
+    std::ofstream{file + ".partial"} << R"({"context": {"cpu": "a Z80"}, "benchmarks": []})";
+    check_refused("peers --filter '^pair/64/floor$' --resume --json " + file, "p.json.partial: expected cpu");
+    std::ofstream{file + ".partial"} << "{";
+    check_refused("peers --filter '^pair/64/floor$' --resume --json " + file,
+                  "p.json.partial: expected the figures");
+}
+
+TEST_CASE("--dry-run tells the rows and how long they take, and measures nothing") {
+    const Outcome outcome =
+        run_kmemlab("peers --filter '^pair/64/(floor|slub)$' --repetitions 100 --dry-run");
+    CHECK(outcome.status == 0);
+    CHECK(outcome.out ==
+          "pair/64/floor\npair/64/slub\n2 rows, 100 repetitions of at least 20 ms: about 5 s\n");
 }
 
 TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
