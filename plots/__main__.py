@@ -1,4 +1,5 @@
-"""The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html | compare A B
+"""The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html | compare A B |
+trend FILE...
 
 The folder itself can be run too, from anywhere: python3 /usr/local/share/kmemlab/plots list. `kmemlab compare` does so.
 
@@ -8,6 +9,7 @@ expected, and nothing is written.
 
 import argparse
 import os
+import re
 import sys
 
 if not __package__:
@@ -30,6 +32,15 @@ def count(text):
     if not text.isdigit() or not 1 <= int(text) <= 1000:
         raise argparse.ArgumentTypeError(f"expected 1..1000, found {text}")
     return int(text)
+
+
+def pattern(text):
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except re.error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no regular expression") from None
+    return text
 
 
 def parser():
@@ -61,6 +72,12 @@ def parser():
     compare_.add_argument("--fail-if-slower", action="store_true", help="status 1 if a row of B is slower")
     compare_.add_argument("--markdown", action="store_true", help="a table for a page or a comment")
     compare_.add_argument("-o", "--output", metavar="FILE", help="also draw the ratios: a name that ends in .svg or .png")
+    trend = commands.add_parser("trend", help="tell when rows changed over many runs",
+                                description="Many runs of the same benchmarks, by their dates: which rows changed for good, when, and by how much.")
+    trend.add_argument("files", nargs="+", metavar="FILE", help="result files, a run each")
+    trend.add_argument("--filter", type=pattern, default="", metavar="REGEX", help="only rows whose name this finds")
+    trend.add_argument("--fail-if-slower", action="store_true", help="status 1 if a row became slower")
+    trend.add_argument("-o", "--output", metavar="FILE", help="also draw the rows, those that changed first: a name that ends in .svg or .png")
     return top
 
 
@@ -101,12 +118,22 @@ def report(arguments):
     style.write(arguments.output, build(load(arguments.files), arguments.title).encode())
 
 
+def check_picture(name):
+    from plots.load import InputError
+    if name and not name.lower().endswith((".svg", ".png")):
+        raise InputError(f"{name}: expected a name that ends in .svg or .png")
+
+
 def compare(arguments):
     from plots import compare as comparison
-    from plots.load import InputError
-    if arguments.output and not arguments.output.lower().endswith((".svg", ".png")):
-        raise InputError(f"{arguments.output}: expected a name that ends in .svg or .png")
+    check_picture(arguments.output)
     return comparison.run(arguments)
+
+
+def trend(arguments):
+    from plots import trend as trends
+    check_picture(arguments.output)
+    return trends.run(arguments)
 
 
 def list_figures(_):
@@ -120,7 +147,7 @@ def run(arguments):
     try:
         from plots.load import InputError
         try:
-            status = {"list": list_figures, "draw": draw, "report": report, "compare": compare}[arguments.command](arguments)
+            status = {"list": list_figures, "draw": draw, "report": report, "compare": compare, "trend": trend}[arguments.command](arguments)
             sys.stdout.flush()
             return status or 0
         except InputError as error:
