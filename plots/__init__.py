@@ -9,5 +9,6 @@ The layers, each of which uses only those above it:
     figures     every figure is a documented function of one data frame
     tables      the figures as numbers, per allocator
     summary     the comparison in words, which says only what the numbers support
+    answers     five questions of a reader, each answered by a sentence and a figure
     report      all of it as one HTML page
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from plots import style, summary, tables
+from plots import answers, style, summary, tables
 from plots.figures import FIGURES
 
 LARGEST_SVG = 300_000    # bytes; a larger figure is embedded as PNG
@@ -97,15 +97,23 @@ def extras(results, paths):
     return found
 
 
+def asked(results, sections, found):
+    """The five questions, each with the figure of the page that shows its answer, if there is one."""
+    drawn = {(section["trace"], each.name): each for section in sections for each in section["pictures"]}
+    drawn |= {("", each.name): each for extra in found for each in extra["pictures"]}
+    return [(question, question.answer and drawn.get((question.answer.trace, question.answer.figure)))
+            for question in answers.questions(results)]
+
+
 def build(results, title="Kernel memory allocators compared"):
     """The page as text."""
     paths = [Path(source.path).name for source in results.sources]
-    traces = results.trace_names()
+    sections = [section(results, trace, i + 1, paths) for i, trace in enumerate(results.trace_names())]
+    found = extras(results, paths)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("report.html.j2").render(
         title=title, sources=results.sources, warnings=summary.warnings(results.sources),
-        sections=[section(results, trace, i + 1, paths) for i, trace in enumerate(traces)],
-        extras=extras(results, paths), environment=tables.environment(results.sources),
+        questions=asked(results, sections, found), sections=sections, extras=found, environment=tables.environment(results.sources),
         report_command=" ".join(["python3 -m plots report", *paths, "-o report.html"]),
         commands=[(source.label, source.context.get("command", "")) for source in results.sources])

@@ -31,13 +31,18 @@ def compare(groups, faster_is, what):
     """
     if len(groups) < 2:
         return []
+    leader, found = ranked(groups, faster_is)
+    return [*verdict(what, leader, {other: each for other, each in found.items() if each.above(1)}, True),
+            *verdict(what, leader, {other: each for other, each in found.items() if not each.above(1)}, False)]
+
+
+def ranked(groups, faster_is):
+    """(leader, {each other one, from the next to the last: how many times as fast the leader is}) of two or more groups."""
     sign = 1 if faster_is == "more" else -1
-    ranked = sorted(groups, key=lambda label: -sign * np.median(groups[label]))
-    level = 1 - (1 - intervals.LEVEL) / (len(ranked) - 1)
-    found = {other: intervals.comparison(*(groups[ranked[0]], groups[other])[::sign], same_run(ranked[0], other), level)
-             for other in ranked[1:]}
-    return [*verdict(what, ranked[0], {other: each for other, each in found.items() if each.above(1)}, True),
-            *verdict(what, ranked[0], {other: each for other, each in found.items() if not each.above(1)}, False)]
+    leader, *others = sorted(groups, key=lambda label: -sign * np.median(groups[label]))
+    level = 1 - (1 - intervals.LEVEL) / len(others)
+    return leader, {other: intervals.comparison(*(groups[leader], groups[other])[::sign], same_run(leader, other), level)
+                    for other in others}
 
 
 def same_run(first, second):
