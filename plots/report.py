@@ -105,6 +105,12 @@ def asked(results, sections, found):
             for question in answers.questions(results)]
 
 
+def shown(results):
+    """[(series, colour)]: the allocators of the page, which the reader may hide."""
+    frames = (results.allocators, results.scale, results.peers, results.micro, results.programs)
+    return [(name, style.look(name)[0]) for name in dict.fromkeys(style.series(label) for frame in frames if len(frame) for label in frame.label)]
+
+
 def build(results, title="Kernel memory allocators compared"):
     """The page as text."""
     paths = [Path(source.path).name for source in results.sources]
@@ -114,6 +120,6 @@ def build(results, title="Kernel memory allocators compared"):
                                      trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("report.html.j2").render(
         title=title, sources=results.sources, warnings=summary.warnings(results.sources),
-        questions=asked(results, sections, found), sections=sections, extras=found, environment=tables.environment(results.sources),
+        questions=asked(results, sections, found), shown=shown(results), sections=sections, extras=found, environment=tables.environment(results.sources),
         report_command=" ".join(["python3 -m plots report", *paths, "-o report.html"]),
         commands=[(source.label, source.context.get("command", "")) for source in results.sources])

@@ -66,12 +66,25 @@ RC = {
     "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
 }
 VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT, "-eager": DASHED, "-scattered": DOTTED}  # the same allocator, called in another way
+SERIES = "series:"  # begins ids that are marks
 WIDTH = 9.0  # inches: what a page of the report has room for
 
 
 def base_name(label):
     """The allocator in a label such as `slub (before)`."""
     return label.split(" ")[0]
+
+
+def series(label):
+    """What is shown and hidden together in the report: an allocator of one file, in whatever way it is called."""
+    name, _, file = label.partition(" ")
+    name = functools.reduce(str.removesuffix, VARIANTS, name)
+    return f"{name} {file}" if file else name
+
+
+def gid(label):
+    """The mark of everything in a figure that is of this label alone (`data-series` in the SVG file)."""
+    return f"{SERIES}{series(label)}"
 
 
 def look(label):
@@ -87,14 +100,14 @@ def look(label):
 
 
 def looks(labels):
-    """{label: {color, marker, linestyle}}; a second file's line of the same allocator differs by its dash."""
+    """{label: {color, marker, linestyle, gid}}; a second file's line of the same allocator differs by its dash."""
     result, used = {}, {}
     for label in labels:
         colour, marker, dash = look(label)
         turn = used.get(base_name(label), 0)
         used[base_name(label)] = turn + 1
         result[label] = {"color": colour, "marker": marker,
-                         "linestyle": dash if turn == 0 else (DASHED, DOTTED, DASH_DOT, SOLID)[(turn - 1) % 4]}
+                         "linestyle": dash if turn == 0 else (DASHED, DOTTED, DASH_DOT, SOLID)[(turn - 1) % 4], "gid": gid(label)}
     return result
 
 
@@ -122,13 +135,25 @@ def panels(rows, columns, panel_height, legend_rows=1, **options):
 def legend_above(figure, handles, columns=7):
     """One legend above all panels, outside of the data."""
     if handles:
-        figure.legend(handles=handles, loc="upper center", ncol=min(len(handles), columns),
-                      borderaxespad=0.3, handlelength=2.6, columnspacing=1.6)
+        legend = figure.legend(handles=handles, loc="upper center", ncol=min(len(handles), columns),
+                               borderaxespad=0.3, handlelength=2.6, columnspacing=1.6)
+        # The legend draws copies, which lack the marks.
+        lines = [handle for handle in handles if isinstance(handle, Line2D)]
+        for handle, copy in [*zip(lines, legend.get_lines()), *zip(handles, legend.get_texts())]:
+            copy.set_gid(handle.get_gid())
 
 
 def handles_of(labels):
     """Legend entries of allocators."""
     return [Line2D([], [], label=label, markersize=6, **options) for label, options in looks(labels).items()]
+
+
+def row_labels(axis, labels):
+    """One row per allocator, the first one above."""
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
+    for text, label in zip(axis.get_yticklabels(), labels):
+        text.set_gid(gid(label))
 
 
 def grid_of(count, widest=3):
@@ -162,12 +187,17 @@ def picture(figure, form):
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, metadata={"Date": None, "Creator": None} if form == "svg"
                    else {"Software": None})
-    return rounded(buffer.getvalue()) if form == "svg" else buffer.getvalue()
+    return marked(rounded(buffer.getvalue())) if form == "svg" else buffer.getvalue()
 
 
 def rounded(svg):
     """The SVG file with two digits behind the point: a hundredth of a point cannot be seen, and half is saved."""
     return re.sub(rb"(?<![\w#/+])(\d+\.\d\d)\d+(?=[\s\"',)LMZz])", rb"\1", svg)
+
+
+def marked(svg):
+    """The SVG file with the marks of `gid` as attributes of their own: many elements have the same, which ids may not."""
+    return svg.replace(f' id="{SERIES}'.encode(), b' data-series="')
 
 
 def inline_svg(data, prefix, title):

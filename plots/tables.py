@@ -5,17 +5,29 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from plots import units
+from plots import style, units
 from plots.load import MEMORY, PERCENTILES, PER_ORDER, SCALE_COUNTS
 
 
 @dataclass
 class Table:
-    """Head and rows of text; the first cell of each row names it. `marked` holds (row, column) of warnings."""
+    """Head and rows of text; the first cell of each row names it. `marked` holds (row, column) of warnings, `series` the
+    column that names the allocator of each row, or -1 where each column but the first is of one, as its head says.
+    Rows that tell of different things have no order (`sortable`)."""
     caption: str
     head: list
     rows: list
     marked: set = field(default_factory=set)
+    series: int | None = None
+    sortable: bool = True
+
+    def row_series(self, row):
+        """What a whole row is hidden with (style.series), or None."""
+        return style.series(row[self.series]) if self.series is not None and self.series >= 0 else None
+
+    def column_series(self, column):
+        """What a whole column is hidden with, or None."""
+        return style.series(self.head[column]) if self.series == -1 and column > 0 else None
 
 
 def peak(line):
@@ -71,7 +83,7 @@ def turned(table):
     """Rows become columns: a few allocators beside each other, the figures below."""
     columns = list(zip(table.head, *table.rows))
     return Table(table.caption, list(columns[0]), [list(column) for column in columns[1:]],
-                 {(column - 1, row + 1) for row, column in table.marked})
+                 {(column - 1, row + 1) for row, column in table.marked}, series=-1, sortable=False)
 
 
 def latency(results):
@@ -81,7 +93,7 @@ def latency(results):
     rows = [latency_row(operation, row) for operation in (data.operation.unique() if len(data) else ())
             for row in data[data.operation == operation].to_dict("records")]
     return Table("Latency of one operation, the cost of the timer subtracted; p99.9: one in a thousand took longer",
-                 head, rows)
+                 head, rows, series=1)
 
 
 def latency_row(operation, row):
@@ -94,7 +106,7 @@ def path_counts(results):
     data = results.paths[results.paths["count"] > 0] if len(results.paths) else results.paths
     rows = [[row["label"], row["direction"].replace("_", " "), row["path"].replace("_", " "), units.count_text(row["count"])]
             for row in data.to_dict("records")]
-    return Table("Operations by path, exact counts", ["allocator", "direction", "path", "operations"], rows)
+    return Table("Operations by path, exact counts", ["allocator", "direction", "path", "operations"], rows, series=0)
 
 
 def pairs(data):
@@ -105,7 +117,7 @@ def pairs(data):
                      units.nanoseconds_text(group.ns.min()), units.nanoseconds_text(group.ns.max()),
                      units.ratio_text(group.ratio.median())])
     return Table("Cost of a pair of one allocation and one free",
-                 ["work/size", "allocator", "repetitions", "median", "fastest", "slowest", "times the floor"], rows)
+                 ["work/size", "allocator", "repetitions", "median", "fastest", "slowest", "times the floor"], rows, series=1)
 
 
 def kernel(data):
@@ -124,7 +136,7 @@ def scale(data):
         rows.append([row["pattern"], row["label"], units.count_text(row["cpus"]),
                      *(units.significant(1000 * row[name] / row["operations"]) for name in SCALE_COUNTS[2:])])
     return Table("Counts per 1000 operations, on the largest number of CPUs",
-                 ["pattern", "allocator", "CPUs", *(name.replace("_", " ") for name in SCALE_COUNTS[2:])], rows)
+                 ["pattern", "allocator", "CPUs", *(name.replace("_", " ") for name in SCALE_COUNTS[2:])], rows, series=1)
 
 
 def programs(data):
@@ -133,7 +145,7 @@ def programs(data):
              units.nanoseconds_text(row.cpu_ns), units.bytes_text(row.peak_bytes),
              ratio_text(row.peak_bytes_ratio, row.peak_bytes_low, row.peak_bytes_high), units.count_text(row.faults)] for row in data.itertuples()]
     return Table("What programs took, medians; ratios to glibc with 95 % intervals",
-                 ["program", "malloc", "elapsed", "times glibc", "processor time", "peak memory", "times glibc", "page faults"], rows)
+                 ["program", "malloc", "elapsed", "times glibc", "processor time", "peak memory", "times glibc", "page faults"], rows, series=1)
 
 
 def ratio_text(ratio, low, high):
@@ -192,7 +204,7 @@ def environment(sources):
             key = f"{key} (differs)"
         rows.append([key, *("–" if value is None else value for value in values)])
     return Table("Where and how it was measured; what differs between the files is marked",
-                 ["member", *(source.label for source in sources)], rows, marked)
+                 ["member", *(source.label for source in sources)], rows, marked, sortable=False)
 
 
 def traces(results):
@@ -201,7 +213,7 @@ def traces(results):
     members = [name for name in results.traces.columns if name not in ("source", "trace")]
     rows = [[name.replace("_", " "), *(member_text(each[name]) for each in files)] for name in members]
     return Table("The trace: events of the kernel, and those which could not be matched",
-                 ["member", *(str(each["source"]) for each in files)], rows)
+                 ["member", *(str(each["source"]) for each in files)], rows, sortable=False)
 
 
 def member_text(value):

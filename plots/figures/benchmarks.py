@@ -73,9 +73,8 @@ def peers_panel(axis, panel, column):
         interval = intervals.median_interval(mine[column])
         spread(axis, place, mine[column].to_numpy(), looks[label], interval).set_label(label)
         axis.annotate(units.nanoseconds_text(mine.ns.median()), (1.01, place), xycoords=("axes fraction", "data"),
-                      va="center", fontsize=8.5, annotation_clip=False)
-    axis.set_yticks(range(len(order)), order)
-    axis.set_ylim(len(order) - 0.5, -0.5)
+                      va="center", fontsize=8.5, annotation_clip=False, gid=style.gid(label))
+    style.row_labels(axis, order)
     axis.set_xscale("log")
     axis.grid(axis="y", visible=False)
     axis.tick_params(labelbottom=True)
@@ -95,7 +94,7 @@ def draw_micro(data):
             table = line.groupby("size").ns.agg(["median", "min", "max"])
             options = looks[label]
             axis.plot(table.index, table["median"], markersize=5, markeredgecolor="white", label=label, **options)
-            axis.fill_between(table.index, table["min"], table["max"], color=options["color"], alpha=0.15, linewidth=0)
+            axis.fill_between(table.index, table["min"], table["max"], color=options["color"], alpha=0.15, linewidth=0, gid=options["gid"])
         argument_axis(axis, panel)
         axis.set_title(work)
         axis.tick_params(labelleft=True)

@@ -61,6 +61,7 @@ def draw_blocks(data):
     cmap = style.ramp("YlGnBu")
     norm = LogNorm(1, max(10, data.free_blocks.max()))
     for label, axis in zip(labels, axes.flat):
+        axis.set_gid(style.gid(label))
         mesh = heat(axis, data[data.label == label], "free_blocks", cmap, norm, 1, units.count_text)
         axis.set_title(f"below {label}" if data[data.label == label].layer.iloc[0] != "pages" else label)
         axis.tick_params(labelbottom=True)
@@ -83,6 +84,7 @@ def draw_indices(data):
         below = "" if panel.layer.iloc[0] == "pages" else "below "
         for axis, column, title in zip(row, ("unusable_index", "extfrag_index"),
                                        ("share unusable", "fragmentation index")):
+            axis.set_gid(style.gid(label))
             mesh = heat(axis, panel, column, cmap, Normalize(0, 1), 0.001, index_text)
             axis.set_title(f"{below}{label}: {title}")
             axis.tick_params(labelbottom=True)

@@ -51,6 +51,7 @@ def draw(data):
     now, now_text = clock(data)
     for label, axis in zip(labels, axes.flat):
         panel = data[data.label == label]
+        axis.set_gid(style.gid(label))
         times, starts, values = matrix(panel, now)
         mesh = axis.pcolormesh(edges(times), np.append(starts, panel.huge_page.max() + 1), values,
                                cmap=style.ramp("YlGnBu"), norm=Normalize(1, PAGES), rasterized=True)

@@ -43,12 +43,12 @@ def draw(data):
             x, y = steps(line.upper_ns.to_numpy(), line.share_slower.to_numpy())
             options = looks[label]
             axis.plot(np.concatenate([x[:1], x]), np.concatenate([[1.0], y]), drawstyle="steps-post",
-                      color=options["color"], linestyle=options["linestyle"], label=label)
+                      color=options["color"], linestyle=options["linestyle"], gid=options["gid"], label=label)
             middle = int(np.argmax(line.share_slower.to_numpy() <= 0.5))
             axis.plot(x[middle], 0.5, marker=options["marker"], color=options["color"], markersize=8,
-                      linestyle="none", markeredgecolor="white", markeredgewidth=0.7, zorder=4)
+                      linestyle="none", markeredgecolor="white", markeredgewidth=0.7, zorder=4, gid=options["gid"])
             axis.plot(x[-1], y[-1], marker="|", color=options["color"], markersize=9, linestyle="none",
-                      clip_on=False)
+                      clip_on=False, gid=options["gid"])
         axis.set_title(operation)
         axis.set(xscale="log", yscale="log")
         axis.tick_params(labelbottom=True)

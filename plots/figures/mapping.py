@@ -76,9 +76,9 @@ def draw_tests(data):
     axis = axes[0][0]
     for place, (work, size) in enumerate(rows):
         for label, group in data[(data.work == work) & (data["size"] == size)].groupby("label", sort=False):
-            colour = looks[label]["color"]
-            axis.plot([group.ns.min(), group.ns.max()], [place, place], color=colour, alpha=0.4, linewidth=4, solid_capstyle="butt")
-            axis.plot(group.ns.median(), place, color=colour, marker=looks[label]["marker"], linestyle="none", label=label)
+            colour, gid = looks[label]["color"], looks[label]["gid"]
+            axis.plot([group.ns.min(), group.ns.max()], [place, place], color=colour, alpha=0.4, linewidth=4, solid_capstyle="butt", gid=gid)
+            axis.plot(group.ns.median(), place, color=colour, marker=looks[label]["marker"], linestyle="none", label=label, gid=gid)
     axis.set_yticks(range(len(rows)), [f"{work.removesuffix('_alloc_test').removesuffix('_test')}, {size:.0f}" for work, size in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xscale("log")

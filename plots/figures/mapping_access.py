@@ -75,11 +75,11 @@ def mark_knees(axis, knees, looks):
     knees = knees.sort_values("size")
     smallest, largest = axis.get_xlim()
     for number, (at, knee, label) in enumerate(zip(knees["size"], knees.knee, knees.label)):
-        axis.axvline(at, color=looks[label]["color"], linestyle=style.DOTTED, linewidth=1)
+        axis.axvline(at, color=looks[label]["color"], linestyle=style.DOTTED, linewidth=1, gid=looks[label]["gid"])
         left = at * at > smallest * largest
         axis.annotate(f"{knee}: {units.count_text(at)}", (at, 0.98 - 0.05 * number), xycoords=("data", "axes fraction"),
                       xytext=(-3 if left else 3, 0), textcoords="offset points", fontsize=8, color=looks[label]["color"],
-                      ha="right" if left else "left", va="top")
+                      gid=looks[label]["gid"], ha="right" if left else "left", va="top")
 
 
 def pages_axis(axis, sizes):

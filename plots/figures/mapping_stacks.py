@@ -38,7 +38,7 @@ def draw(data):
     works = list(dict.fromkeys(timed.work))
     for label, rows in timed.groupby("label", sort=False):
         times.plot(rows.ns, [works.index(work) for work in rows.work], color=looks[label]["color"], marker=looks[label]["marker"],
-                   linestyle="none")
+                   linestyle="none", gid=looks[label]["gid"])
     times.set_yticks(range(len(works)), [work.removeprefix(PREFIX) for work in works])
     times.set_ylim(len(works) - 0.5, -0.5)
     times.set_xscale("log")

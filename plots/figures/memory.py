@@ -60,6 +60,7 @@ def draw(data):
     now, now_text = clock(data)
     tops = data.groupby("layer")[list(MEMORY[:3])].max().max(axis=1)
     for (layer, label), axis in zip(panels, axes.flat):
+        axis.set_gid(style.gid(label))
         line = thinned(data[(data.layer == layer) & (data.label == label)], "held_bytes")
         own = style.look(label)[0]
         for column, (text, dash, width, colour) in LINES.items():

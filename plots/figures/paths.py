@@ -58,30 +58,29 @@ def draw(data):
     figure, axes = style.panels(1, 2, 0.9 + 0.42 * len(labels), -(-len(used) // 6), sharey=True)
     for direction, axis in zip(("allocations", "frees"), axes.flat):
         for row, label in enumerate(labels):
-            bar(axis, row, data[(data.label == label) & (data.direction == direction)])
+            bar(axis, row, data[(data.label == label) & (data.direction == direction)], style.gid(label))
         axis.set_title(direction)
         axis.set_xlim(0, 1)
         axis.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}".replace("%", " %"))
         axis.set_xlabel("share of the operations (count at the right)")
         axis.grid(axis="y", visible=False)
-    axes[0][0].set_yticks(range(len(labels)), labels)
-    axes[0][0].set_ylim(len(labels) - 0.5, -0.5)
+    style.row_labels(axes[0][0], labels)
     style.legend_above(figure, [Patch(label=path.replace("_", " "), **path_look(path)) for path in used], 6)
     return figure
 
 
-def bar(axis, row, parts):
+def bar(axis, row, parts, gid):
     left = 0.0
     for part in parts.itertuples():
         look = path_look(part.path)
-        axis.barh(row, part.share, left=left, height=0.66, linewidth=0.4, label=part.path, **look)
+        axis.barh(row, part.share, left=left, height=0.66, linewidth=0.4, label=part.path, gid=gid, **look)
         if part.share > 0.14:
             brightness = np.dot(np.array(look["facecolor"][:3]), (0.3, 0.6, 0.1)) if part.path in ORDER[:-1] else 1
             axis.text(left + part.share / 2, row, units.percent_text(part.share), ha="center", va="center",
-                      fontsize=8.5, color="black" if brightness > 0.45 else "white")
+                      fontsize=8.5, color="black" if brightness > 0.45 else "white", gid=gid)
         left += part.share
     axis.annotate(units.count_text(parts["count"].sum()), (1.01, row), xycoords=("axes fraction", "data"),
-                  va="center", fontsize=8.5, annotation_clip=False)
+                  va="center", fontsize=8.5, annotation_clip=False, gid=gid)
 
 
 def cost_frame(results):
@@ -142,7 +141,8 @@ def cost_panel(axis, rows, looks):
 def cost_mark(axis, place, entry, options):
     """Median, reach to the 99th percentile, slowest; hollow if the percentiles rest on few operations."""
     p50, p99, slowest = (max(value, 1.0) for value in (entry.p50, entry.p99, entry.max))
-    axis.plot([p50, p99], [place] * 2, color=options["color"], linewidth=1.8, zorder=2)
+    axis.plot([p50, p99], [place] * 2, color=options["color"], linewidth=1.8, zorder=2, gid=options["gid"])
     axis.plot(p50, place, linestyle="none", marker=options["marker"], color=options["color"], markersize=6,
-              markerfacecolor=options["color"] if entry.count_ >= FEW else "white", label=entry.label, zorder=3)
-    axis.plot(slowest, place, linestyle="none", marker="|", color=options["color"], markersize=6, zorder=3)
+              markerfacecolor=options["color"] if entry.count_ >= FEW else "white", label=entry.label, zorder=3,
+              gid=options["gid"])
+    axis.plot(slowest, place, linestyle="none", marker="|", color=options["color"], markersize=6, zorder=3, gid=options["gid"])

@@ -45,7 +45,8 @@ def draw(data):
             ratio, low, high = (rows[f"{name}_{part}"].to_numpy() for part in ("ratio", "low", "high"))
             known = np.isfinite(high)
             axis.plot(ratio, heights, label=label, **{**looks[label], "linestyle": "none"})
-            axis.hlines(np.array(heights)[known], low[known], high[known], color=looks[label]["color"], linewidth=1.4)
+            axis.hlines(np.array(heights)[known], low[known], high[known], color=looks[label]["color"], linewidth=1.4,
+                        gid=looks[label]["gid"])
         ratio_axis(axis, data, name)
         axis.set_title(title)
         axis.set_xlabel("times glibc (log)")

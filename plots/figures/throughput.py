@@ -19,11 +19,11 @@ def spread(axis, place, values, options, interval):
     offsets = [place + 0.22 * ((i % 5) - 2) / 2 * (count > 1) for i in range(count)]
     if interval.low > 0:
         axis.barh(place, interval.high - interval.low, left=interval.low, height=0.62, color=options["color"],
-                  alpha=0.2, linewidth=0, zorder=2)
+                  alpha=0.2, linewidth=0, zorder=2, gid=options["gid"])
     points, = axis.plot(values, offsets, linestyle="none", marker="o", color=options["color"], markersize=5,
-                        markeredgecolor="white", markeredgewidth=0.6, zorder=4)
+                        markeredgecolor="white", markeredgewidth=0.6, zorder=4, gid=options["gid"])
     axis.plot([interval.estimate] * 2, [place - 0.36, place + 0.36], color=options["color"], linewidth=2.2,
-              zorder=3)
+              zorder=3, gid=options["gid"])
     return points
 
 
@@ -43,9 +43,8 @@ def draw(data):
             interval = intervals.median_interval(values)
             spread(axis, place, values, looks[label], interval).set_label(label)
             axis.annotate(units.rate_text(interval.estimate), (1.01, place), xycoords=("axes fraction", "data"),
-                          va="center", annotation_clip=False)
-        axis.set_yticks(range(len(rows)), rows)
-        axis.set_ylim(len(rows) - 0.5, -0.5)
+                          va="center", annotation_clip=False, gid=style.gid(label))
+        style.row_labels(axis, rows)
         axis.set_xlim(left=0)
         axis.grid(axis="y", visible=False)
         style.unit_axis(axis.xaxis, units.rate_text)

@@ -1,6 +1,7 @@
 """Every figure draws from the sample, and shows the sample's values in its allocators' colours."""
 
 import unittest
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,23 @@ class Figures(unittest.TestCase):
                 self.assertTrue(found)
                 for line in found:
                     self.assertTrue(same_color(line.get_color(), style.LOOKS["slub"][0]))
+
+    def test_all_that_is_drawn_of_an_allocator_is_marked_by_it(self):
+        colour = style.LOOKS["slub"][0].lower()
+        for name in ("latency", "throughput", "path_cost", "peers", "micro", "scale"):
+            with self.subTest(name):
+                root = ElementTree.fromstring(style.picture(self.drawn(name)[1], "svg"))
+                self.assertIn(colour, ElementTree.tostring(root).decode())
+                for parent in list(root.iter()):
+                    for child in [each for each in parent if each.get("data-series") == "slub"]:
+                        parent.remove(child)
+                rest = ElementTree.tostring(root).decode()
+                self.assertNotIn(colour, rest)
+                self.assertNotIn(">slub<", rest)
+
+    def test_panels_of_one_allocator_are_marked_by_it(self):
+        for name, panels in (("memory", 1), ("free_blocks", 1), ("fragmentation", 2), ("huge_pages", 1)):
+            self.assertEqual(style.picture(self.drawn(name)[1], "svg").count(b'data-series="slub"'), panels, name)
 
     def test_throughput_shows_each_repetition_and_the_median(self):
         _, figure = self.drawn("throughput")
@@ -218,6 +236,10 @@ class Looks(unittest.TestCase):
         self.assertEqual(len(seen), len(style.LOOKS) - 1)
         colours = [look[0] for name, look in style.LOOKS.items() if name != "glibc"]
         self.assertEqual(len(set(colours)), len(colours))
+
+    def test_ways_of_calling_are_of_one_series_and_files_are_not(self):
+        self.assertEqual([style.series(label) for label in ("slub", "slub-kmalloc-call", "slub-sheaves", "slub-call (a b)")],
+                         ["slub", "slub", "slub-sheaves", "slub (a b)"])
 
     def test_an_unknown_name_keeps_its_look(self):
         self.assertEqual(style.look("mine"), style.look("mine"))
