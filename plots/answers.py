@@ -186,12 +186,14 @@ def replayed_stacks(data):
 # --- Did my change make it slower? ---
 
 def change(results):
-    """Of the first kind of rows that two files have in common; with more files, the first and the last of them."""
+    """Of the first kind of rows that two files have in common; of several files, the first and the last that have some."""
     sources = {source.label: source for source in results.sources}
     for rows, figure, trace in comparable(results):
         files = [label for label in sources if label in rows]
-        if len(files) > 1:
-            return change_of(sources[files[0]], sources[files[-1]], rows, figure, trace)
+        for place, before in enumerate(files):
+            sharing = [after for after in files[place + 1:] if rows[before].keys() & rows[after].keys()]
+            if sharing:
+                return change_of(sources[before], sources[sharing[-1]], rows, figure, trace)
     return None
 
 
@@ -223,8 +225,6 @@ def change_of(before, after, rows, figure, trace):
     if different:
         return Answer("open", f"Between {before.label} and {after.label} this cannot be told: not the same are {'; '.join(different)}.", figure, trace)
     data = compare.frame(rows[before.label], rows[after.label])
-    if data.empty:
-        return None
     slower, faster = (data[data.verdict == verdict] for verdict in ("slower", "faster"))
     if len(slower):
         return Answer("claim", f"Yes: with {after.label} {took(slower)} {before.label}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jinja2
 
-from plots import answers, style, summary, tables
+from plots import answers, style, summary, tables, units
 from plots.figures import FIGURES
 
 LARGEST_SVG = 300_000    # bytes; a larger figure is embedded as PNG
@@ -57,7 +57,7 @@ def picture(spec, results, trace, number, paths):
     command = " ".join(["python3 -m plots draw", spec.name, *paths, *(["--trace", trace] if trace else []),
                         "-o", f"{spec.name}.svg"])
     uri, note = data_link(frame)
-    return Picture(spec.name, anchor, spec.title, spec.caption, markup(spec.draw(frame), anchor, title), uri, note, command)
+    return Picture(spec.name, anchor, spec.title, spec.caption.replace(" %", f"{units.SPACE}%"), markup(spec.draw(frame), anchor, title), uri, note, command)
 
 
 def section(results, trace, number, paths):

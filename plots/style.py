@@ -7,8 +7,10 @@ more, for grey prints. A name that is not in the table gets a look by its hash: 
 
 import functools
 import io
+import math
 import os
 import re
+import textwrap
 import zlib
 from pathlib import Path
 
@@ -65,7 +67,7 @@ RC = {
     "legend.frameon": False, "legend.fontsize": 10, "figure.dpi": 100, "savefig.dpi": 144,
     "svg.fonttype": "none", "svg.hashsalt": "kmemlab", "figure.facecolor": "white",
 }
-VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT, "-eager": DASHED, "-scattered": DOTTED}  # the same allocator, called in another way
+VARIANTS = {"-call": DASHED, "-kmalloc": DASH_DOT, "-rseq": DOTTED, "-1cpu": DOTTED, "-eager": DASHED, "-scattered": DOTTED}  # the same allocator, called in another way
 SERIES = "series:"  # begins ids that are marks
 WIDTH = 9.0  # inches: what a page of the report has room for
 
@@ -132,10 +134,17 @@ def panels(rows, columns, panel_height, legend_rows=1, **options):
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def legend_above(figure, handles, columns=7):
+def legend_rows(labels):
+    """How many rows a legend of these labels takes: as wide as the figure, and at most seven beside each other."""
+    inches = sum(0.75 + 0.08 * len(label) for label in labels)
+    return max(math.ceil(inches / WIDTH), math.ceil(len(labels) / 7))
+
+
+def legend_above(figure, handles):
     """One legend above all panels, outside of the data."""
     if handles:
-        legend = figure.legend(handles=handles, loc="upper center", ncol=min(len(handles), columns),
+        rows = legend_rows([handle.get_label() for handle in handles])
+        legend = figure.legend(handles=handles, loc="upper center", ncol=math.ceil(len(handles) / rows),
                                borderaxespad=0.3, handlelength=2.6, columnspacing=1.6)
         # The legend draws copies, which lack the marks.
         lines = [handle for handle in handles if isinstance(handle, Line2D)]
@@ -154,6 +163,11 @@ def row_labels(axis, labels):
     axis.set_ylim(len(labels) - 0.5, -0.5)
     for text, label in zip(axis.get_yticklabels(), labels):
         text.set_gid(gid(label))
+
+
+def title(axis, text, columns):
+    """A title that is no wider than one of so many panels beside each other."""
+    axis.set_title(textwrap.fill(text, 84 // columns, break_long_words=False))
 
 
 def grid_of(count, widest=3):

@@ -60,7 +60,7 @@ def ratio_axis(axis, values, column):
     """The log axis of one panel; all sizes of one work have the same."""
     low, high = values.min() / 1.3, values.max() * 1.3
     axis.set_xlim(low, high)
-    axis.xaxis.set_major_locator(FixedLocator(round_ticks(low, high, 6)))
+    axis.xaxis.set_major_locator(FixedLocator(round_ticks(low, high, 4)))
     axis.xaxis.set_minor_locator(NullLocator())
     style.unit_axis(axis.xaxis, (lambda value: f"{value:g}×") if column == "ratio" else units.nanoseconds_text)
 
@@ -87,7 +87,7 @@ def draw_micro(data):
     labels = list(dict.fromkeys(data.label))
     looks = style.looks(labels)
     rows, columns = style.grid_of(len(works), 2 if len(works) < 7 else 3)
-    figure, axes = style.panels(rows, columns, 2.6, -(-len(labels) // 7), sharey=True)
+    figure, axes = style.panels(rows, columns, 2.6, style.legend_rows(labels), sharey=True)
     for work, axis in zip(works, axes.flat):
         panel = data[data.work == work]
         for label, line in panel.groupby("label", sort=False):

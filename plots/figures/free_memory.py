@@ -63,7 +63,7 @@ def draw_blocks(data):
     for label, axis in zip(labels, axes.flat):
         axis.set_gid(style.gid(label))
         mesh = heat(axis, data[data.label == label], "free_blocks", cmap, norm, 1, units.count_text)
-        axis.set_title(f"below {label}" if data[data.label == label].layer.iloc[0] != "pages" else label)
+        style.title(axis, f"below {label}" if data[data.label == label].layer.iloc[0] != "pages" else label, columns)
         axis.tick_params(labelbottom=True)
     name_axes(axes, len(labels), clock(data)[1])
     used = [axis for axis in axes.flat if axis.get_visible()]
@@ -86,7 +86,7 @@ def draw_indices(data):
                                        ("share unusable", "fragmentation index")):
             axis.set_gid(style.gid(label))
             mesh = heat(axis, panel, column, cmap, Normalize(0, 1), 0.001, index_text)
-            axis.set_title(f"{below}{label}: {title}")
+            style.title(axis, f"{below}{label}: {title}", 2)
             axis.tick_params(labelbottom=True)
     name_axes(axes, 2 * len(labels), clock(data)[1])
     figure.colorbar(mesh, ax=list(axes.flat), label="index; white: would be served", pad=0.02, extend="min",

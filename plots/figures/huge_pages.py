@@ -11,7 +11,7 @@ PAGES = 512  # of a huge page of 2 MiB
 MOST_ROWS = 512
 CAPTION = ("Each row is a huge page of 2 MiB, lowest address below, each column a moment; the colour says how many of its 512 "
            "pages are free. Only one that is free as a whole, of the darkest colour, can be given as a huge page: each title tells "
-           "how many these are, and how many the free memory would make, at the moment when that differs most. Memory that is "
+           "how many these are, of as many as the free memory would make, at the moment when that differs most. Memory that is "
            "one half dark and one half white is used and not fragmented; the same amount of middling colours everywhere is "
            "fragmented. Pages that wait in the lists of CPUs count as free. "
            "Of large memories neighbouring huge pages share a row, which has their mean.")
@@ -57,7 +57,7 @@ def draw(data):
                                cmap=style.ramp("YlGnBu"), norm=Normalize(1, PAGES), rasterized=True)
         below = "" if panel.layer.iloc[0] == "pages" else "below "
         whole, possible = at_worst(panel)
-        axis.set_title(f"{below}{label}: at worst {whole} whole, {possible} possible")
+        style.title(axis, f"{below}{label}: at worst {whole} of {possible}", max(columns, 2))
         axis.grid(visible=False)
         axis.tick_params(labelbottom=True)
     for row in axes:

@@ -36,7 +36,7 @@ def draw(data):
     looks = style.looks(labels)
     kinds = list(dict.fromkeys(zip(data.layer, data.operation)))
     rows, columns = style.grid_of(len(kinds))
-    figure, axes = style.panels(rows, columns, 2.9, -(-len(labels) // 7), sharex=True, sharey=True)
+    figure, axes = style.panels(rows, columns, 2.9, style.legend_rows(labels), sharex=True, sharey=True)
     for (layer, operation), axis in zip(kinds, axes.flat):
         panel = data[(data.layer == layer) & (data.operation == operation)]
         for label, line in panel.groupby("label", sort=False):

@@ -14,6 +14,7 @@ CAPTION = ("A chase through one pointer a page, in random order. Above: nanoseco
            "right of the knee of the 4 KiB pages, huge pages widen the reach; if it has the same knees and lies lower, they only "
            "shorten the walk. The axes of pages and of time are logarithmic.")
 HOST, SOFT = "this machine", "the played TLB"
+LABEL_INCHES = 0.17  # height of the name of a knee
 
 
 def frame(results):
@@ -50,7 +51,8 @@ def draw(data):
     """One panel for the host, one for the played TLB; `data` as `frame` gives it."""
     panels = [name for name in (HOST, SOFT) if name in set(data.panel)]
     labels = list(dict.fromkeys(data.label))
-    figure, axes = style.panels(len(panels), 1, 4.2)
+    height = 3 + LABEL_INCHES * len(knees_of(data[data.panel == panels[0]]))
+    figure, axes = style.panels(len(panels), 1, height)
     for name, axis in zip(panels, axes[:, 0]):
         rows = data[data.panel == name]
         looks = style.looks(list(dict.fromkeys(rows.label)))
@@ -59,27 +61,40 @@ def draw(data):
             axis.plot(line["size"], line.value, **{**looks[label], "marker": ""}, label=label)
         pages_axis(axis, rows["size"])
         axis.set_title(name)
+        knees = knees_of(rows)
+        free = 1 - LABEL_INCHES * (len(knees) + 1) / (height - 1)  # the share of the panel below the names of the knees
         if name == HOST:
-            time_axis(axis, rows.value.min() / 1.3, rows.value.max() * 30)
+            low, high = rows.value.min() / 1.3, rows.value.max() * 1.3
+            time_axis(axis, low, low * (high / low) ** (1 / free))
             axis.set_ylabel("time of a step (log)")
         else:
-            axis.set_ylim(0, 1.5 * max(rows.value.max(), 1))
+            axis.set_ylim(0, max(rows.value.max(), 1) / free)
             axis.set_ylabel("lookups and references a step")
         mark_knees(axis, rows[rows.knee != ""], looks)
+        name_knees(axis, knees, LABEL_INCHES / (height - 1))
     style.legend_above(figure, style.handles_of(labels))
     return figure
 
 
+def knees_of(rows):
+    """{(size, name of the knee): who has it there}, in ascending order."""
+    knees = rows[rows.knee != ""].sort_values("size", kind="stable")
+    return {place: list(who) for place, who in knees.groupby(["size", "knee"], sort=True).label}
+
+
 def mark_knees(axis, knees, looks):
-    """An upright at each knee, its name beside it, on the side that has more room; names follow each other downwards."""
-    knees = knees.sort_values("size")
-    smallest, largest = axis.get_xlim()
-    for number, (at, knee, label) in enumerate(zip(knees["size"], knees.knee, knees.label)):
+    for at, label in zip(knees["size"], knees.label):
         axis.axvline(at, color=looks[label]["color"], linestyle=style.DOTTED, linewidth=1, gid=looks[label]["gid"])
+
+
+def name_knees(axis, knees, step):
+    """The names of the knees above the lines, each a `step` below the one before, on that side of its upright that has more room."""
+    smallest, largest = axis.get_xlim()
+    for number, ((at, knee), who) in enumerate(knees.items()):
         left = at * at > smallest * largest
-        axis.annotate(f"{knee}: {units.count_text(at)}", (at, 0.98 - 0.05 * number), xycoords=("data", "axes fraction"),
-                      xytext=(-3 if left else 3, 0), textcoords="offset points", fontsize=8, color=looks[label]["color"],
-                      gid=looks[label]["gid"], ha="right" if left else "left", va="top")
+        axis.annotate(f"{knee}: {units.count_text(at)} ({', '.join(who)})", (at, 1 - step * (number + 0.5)), xycoords=("data", "axes fraction"),
+                      xytext=(-4 if left else 4, 0), textcoords="offset points", fontsize=8.5, ha="right" if left else "left", va="center",
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})
 
 
 def pages_axis(axis, sizes):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from plots import style, units
+from plots.figures.memory import byte_ticks
 
 CAPTION = ("Left: time of each step in the life of a stack, by kind; the point is the median, the axis is logarithmic. Of reuse, clear is what clearing that "
            "stack alone costs: a cached stack should lie just behind it. Middle: which share of the stacks that were asked for came, when so much of the "
@@ -31,7 +32,7 @@ def frame(results):
 @style.styled
 def draw(data):
     """`data` as `frame` gives it."""
-    figure, axes = style.panels(1, 3, 3.6, -(-data.label.nunique() // 7))
+    figure, axes = style.panels(1, 3, 3.6, style.legend_rows(data.label.unique()))
     times, success, memory = axes[0]
     looks = style.looks(list(dict.fromkeys(data.label)))
     timed = data[data.share.isna() & data.bytes.isna()]
@@ -56,7 +57,7 @@ def draw(data):
     held = data[data.bytes.notna()]
     memory.bar(range(len(held)), held.bytes, color=[looks[label]["color"] for label in held.label])
     memory.set_xticks(range(len(held)), held.label, rotation=25, ha="right")
-    style.unit_axis(memory.yaxis, units.bytes_text)
+    byte_ticks(memory.yaxis, held.bytes.max() if len(held) else 1)
     memory.set_title("Memory for each task")
     style.legend_above(figure, style.handles_of(list(looks)))
     return figure

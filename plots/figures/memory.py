@@ -70,7 +70,7 @@ def draw(data):
             elif line[column].notna().any():
                 axis.plot(line[now], line[column], linestyle=dash, linewidth=width, color=colour or own, label=text)
         axis.fill_between(line[now], line.requested_bytes, line.held_bytes, color=own, alpha=0.18, linewidth=0)
-        axis.set_title(f"{label}  ({layer})")
+        style.title(axis, f"{label}  ({layer})", columns)
         axis.set_ylim(0, 1.15 * (tops[layer] or 1))
         axis.margins(x=0)
         axis.tick_params(labelbottom=True)

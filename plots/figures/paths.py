@@ -7,7 +7,7 @@ from plots import style, units
 
 CAPTION = ("Each bar is all operations of one direction, split by the way that served them, cheapest kind at the left: "
            "light is close at hand (per-CPU lists), dark is work (new slabs, other lists, failure). Counts are the same "
-           "in every run; those too small to be seen are in the table below the figure. `opaque`: the allocator "
+           "in every run; those too small to be seen are in the table below the figure. “opaque”: the allocator "
            "does not tell.")
 COST_CAPTION = ("Each row is one kind of operation by one path: the marker is the median, the line reaches to the 99th "
                 "percentile, the small upright tick is the slowest one. A hollow marker rests on fewer than 100 operations. "
@@ -55,7 +55,7 @@ def draw(data):
     """A panel per direction, a bar per allocator; `data` as `frame` gives it."""
     labels = list(dict.fromkeys(data.label))
     used = sorted(set(data.path), key=place)
-    figure, axes = style.panels(1, 2, 0.9 + 0.42 * len(labels), -(-len(used) // 6), sharey=True)
+    figure, axes = style.panels(1, 2, 0.9 + 0.42 * len(labels), style.legend_rows(used), sharey=True)
     for direction, axis in zip(("allocations", "frees"), axes.flat):
         for row, label in enumerate(labels):
             bar(axis, row, data[(data.label == label) & (data.direction == direction)], style.gid(label))
@@ -65,7 +65,7 @@ def draw(data):
         axis.set_xlabel("share of the operations (count at the right)")
         axis.grid(axis="y", visible=False)
     style.row_labels(axes[0][0], labels)
-    style.legend_above(figure, [Patch(label=path.replace("_", " "), **path_look(path)) for path in used], 6)
+    style.legend_above(figure, [Patch(label=path.replace("_", " "), **path_look(path)) for path in used])
     return figure
 
 
@@ -98,7 +98,7 @@ def draw_cost(data):
     labels = list(dict.fromkeys(data.label))
     rows = {layer: cost_rows(data[data.layer == layer]) for layer in layers}
     heights = [0.5 + sum(row_height(part) for part in rows[layer].values()) for layer in layers]
-    figure, axes = style.panels(len(layers), 1, (0.5 + 0.17 * sum(heights)) / len(layers), -(-len(labels) // 7),
+    figure, axes = style.panels(len(layers), 1, (0.5 + 0.17 * sum(heights)) / len(layers), style.legend_rows(labels),
                                 sharex=True, gridspec_kw={"height_ratios": heights})
     looks = style.looks(labels)
     for layer, axis in zip(layers, axes.flat):

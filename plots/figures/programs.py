@@ -36,7 +36,7 @@ def draw(data):
     programs, labels = list(dict.fromkeys(data.program)), list(dict.fromkeys(data.label))
     others = [label for label in labels if style.base_name(label) != REFERENCE]
     looks = style.looks(labels)
-    figure, axes = style.panels(1, 2, 0.7 + len(programs) * (0.2 + 0.13 * len(others)), -(-len(labels) // 7), sharey=True)
+    figure, axes = style.panels(1, 2, 0.7 + len(programs) * (0.2 + 0.13 * len(others)), style.legend_rows(others), sharey=True)
     for (name, title), axis in zip(MEASURES.items(), axes[0]):
         axis.axvline(1, color="#000000", linewidth=1)
         for place, label in enumerate(others):

@@ -35,7 +35,7 @@ def frame(results):
 def draw(data):
     """One row per kind of count, one column per pattern, one line per allocator; `data` as `frame` gives it."""
     patterns, labels = (list(dict.fromkeys(data[name])) for name in ("pattern", "label"))
-    figure, axes = style.panels(len(KINDS), len(patterns), 1.55, -(-(len(labels) + 1) // 7), sharex=True, sharey="row")
+    figure, axes = style.panels(len(KINDS), len(patterns), 1.55, style.legend_rows([*labels, "remote frees"]), sharex=True, sharey="row")
     for row, (kind, count) in zip(axes, KINDS.items()):
         for pattern, axis in zip(patterns, row):
             panel(axis, data[data.pattern == pattern], count, kind == REMOTE)

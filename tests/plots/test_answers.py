@@ -192,6 +192,14 @@ class Change(Answers):
         self.assertEqual(found.kind, "open")
         self.assertIn("not the same are cpu", found.text)
 
+    def test_of_several_files_those_with_rows_in_common_are_compared(self):
+        other = sample.replay()
+        for entry in other["replay"]["allocators"]:
+            entry["name"] += "-2"
+        same = sample.with_throughput(noisy(60e6), noisy(30e6))
+        found = self.asked(CHANGE, other, same, sample.with_throughput(noisy(40e6), noisy(30e6)))
+        self.assertRegex(found.text, "^Yes: with file2 slub takes .* as long as with file1")
+
     def test_one_file_holds_no_change(self):
         self.assertIsNone(self.asked(CHANGE, sample.replay(), sample.scale()))
 

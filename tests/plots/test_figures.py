@@ -146,14 +146,14 @@ class Figures(unittest.TestCase):
             maps = np.array(sample.allocator(self.document, name)["huge_pages"]["free_pages"])
             whole, possible = max(((int((moment == 512).sum()), moment.sum() // 512) for moment in maps),
                                   key=lambda counts: counts[1] - counts[0])
-            mesh, = panel(figure, f"{below}{name}: at worst {whole} whole, {possible} possible").collections
+            mesh, = panel(figure, f"{below}{name}: at worst {whole} of {possible}").collections
             np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(maps.T.shape), maps.T)
 
     def test_huge_pages_of_a_large_memory_share_rows_by_their_mean(self):
         frame = pd.DataFrame([{"label": "buddy", "layer": "pages", "operation": operation, "time_s": 0.0, "huge_page": i,
                                "free_pages": 512 if i % 2 else operation} for operation in (0, 100) for i in range(1025)])
         figure = FIGURES["huge_pages"].draw(frame)
-        axis = panel(figure, "buddy: at worst 512 whole, 612 possible")
+        axis = panel(figure, "buddy: at worst 512 of 612")
         values = np.asarray(axis.collections[0].get_array()).reshape(-1, 2)
         self.assertEqual(len(values), 342)  # three in a row, the last has two
         np.testing.assert_allclose(values[0], [512 / 3, (512 + 200) / 3])

@@ -34,9 +34,9 @@ class Mapping(unittest.TestCase):
 
     def test_lines_of_calls_pass_the_medians_of_cpu_time(self):
         _, figure = self.drawn("mapping_calls")
-        self.assertEqual(len(figure.axes), 3)
-        for who in ("host", "mmap", "bare"):
-            line = next(line for line in figure.axes[0].get_lines() if line.get_label() == who)
+        self.assertEqual(len(figure.axes), 6)
+        for row, who in ((0, "host"), (0, "bare"), (1, "host"), (1, "mmap")):
+            line = next(line for line in figure.axes[3 * row].get_lines() if line.get_label() == who)
             for size, value in zip(*line.get_data()):
                 self.assertAlmostEqual(value, np.median(self.times(f"vmalloc/{size}/{who}")))
 
@@ -45,8 +45,9 @@ class Mapping(unittest.TestCase):
         marked = sorted(text.get_text() for axis in figure.axes for text in axis.texts)
         shown = {row["name"] for row in self.document["mapping"]["rows"]}
         knees = [knee for knee in self.document["mapping"]["access"]["knees"] if f"access/{knee['size']:.0f}/{knee['who']}" in shown]
-        self.assertEqual(marked, sorted(f"{knee['name']}: {units.count_text(knee['size'])}" for knee in knees))
-        self.assertTrue(marked)
+        self.assertLess(len(marked), len(knees))  # some share their place
+        for knee in knees:
+            self.assertTrue(any(text.startswith(f"{knee['name']}: {units.count_text(knee['size'])} (") and knee["who"] in text for text in marked))
 
     def test_the_played_tlb_shows_counts_and_the_machine_times(self):
         frame, _ = self.drawn("mapping_access")
