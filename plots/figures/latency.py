@@ -9,6 +9,7 @@ CAPTION = ("Read a line at a height to see how long the slowest operations took:
            "marker is the median, the line ends at the slowest operation. Both axes are logarithmic; the cost of the "
            "timer is subtracted, and what is then below 1 ns is drawn at 1 ns.")
 SHORTEST_NS = 1.0
+LEAST_STEP = 1 / 250  # of a panel: a third of the width of a line
 
 
 def frame(results):
@@ -29,11 +30,28 @@ def steps(upper_ns, share_slower):
     return times, np.where(share_slower > 0, share_slower, shares[-1])
 
 
+def thinned(x, y, spans):
+    """The points without those that move the line by less than its width; `spans` are the decades of both axes."""
+    places = np.column_stack([np.log10(x) / spans[0], np.log10(y) / spans[1]])
+    kept = [0]
+    for i, place in enumerate(places):
+        if np.abs(place - places[kept[-1]]).max() >= LEAST_STEP or i == len(places) - 1:
+            kept.append(i)
+    return x[kept], y[kept]
+
+
+def decades(data):
+    """How many the axes of times and of shares span."""
+    least = data.share_slower[data.share_slower > 0].min()
+    return np.log10(max(data.upper_ns.max(), 10.0) / SHORTEST_NS), max(1.0, -np.log10(least)) if least > 0 else 1.0
+
+
 @style.styled
 def draw(data):
     """One panel per operation kind, one line per allocator; `data` as `frame` gives it."""
     labels = list(dict.fromkeys(data.label))
     looks = style.looks(labels)
+    spans = decades(data)
     kinds = list(dict.fromkeys(zip(data.layer, data.operation)))
     rows, columns = style.grid_of(len(kinds))
     figure, axes = style.panels(rows, columns, 2.9, style.legend_rows(labels), sharex=True, sharey=True)
@@ -42,7 +60,7 @@ def draw(data):
         for label, line in panel.groupby("label", sort=False):
             x, y = steps(line.upper_ns.to_numpy(), line.share_slower.to_numpy())
             options = looks[label]
-            axis.plot(np.concatenate([x[:1], x]), np.concatenate([[1.0], y]), drawstyle="steps-post",
+            axis.plot(*thinned(np.concatenate([x[:1], x]), np.concatenate([[1.0], y]), spans), drawstyle="steps-post",
                       color=options["color"], linestyle=options["linestyle"], gid=options["gid"], label=label)
             middle = int(np.argmax(line.share_slower.to_numpy() <= 0.5))
             axis.plot(x[middle], 0.5, marker=options["marker"], color=options["color"], markersize=8,
@@ -58,8 +76,7 @@ def draw(data):
 
 
 def finish(axes, data, used):
-    span = np.log10(max(data.upper_ns.max(), 10.0) / SHORTEST_NS)
-    style.log_axis(axes[0][0].xaxis, lambda ns: units.nanoseconds_text(ns).replace(".0", ""), 9 if span < 4 else 5)
+    style.log_axis(axes[0][0].xaxis, lambda ns: units.nanoseconds_text(ns).replace(".0", ""), 9 if decades(data)[0] < 4 else 5)
     style.log_axis(axes[0][0].yaxis, share_text, 12)
     axes[0][0].set_ylim(top=1.3)
     for axis in axes.flat[used:]:
