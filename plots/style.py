@@ -28,7 +28,7 @@ SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 
 LOOKS = {  # colour, marker, dash
     "slub": ("#0072B2", "o", SOLID),
     "slab": ("#E69F00", "s", SOLID),
-    "slob": ("#009E73", "^", SOLID),
+    "slob": ("#009E73", "^", DASH_DOT),
     "slub-sheaves": ("#56B4E9", "D", DASHED),
     "buddy": ("#D55E00", "o", SOLID),
     "vmalloc": ("#CC79A7", "v", SOLID),
