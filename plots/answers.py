@@ -146,8 +146,8 @@ def relation(what, ratio, than):
     """(kind, words) for a ratio of times."""
     if ratio.above(1) or ratio.below(1):
         return "claim", f"{what} {summary.times_text('takes', ratio)} as long as {than}"
-    return "open", (f"Whether {what[0].lower()}{what[1:]} takes longer than {than} these repetitions do not tell "
-                    f"({units.ratio_text(ratio.low)} to {units.ratio_text(ratio.high)} times as long)")
+    seen = f"{units.ratio_text(ratio.low)} to {units.ratio_text(ratio.high)} times as long" if np.isfinite(ratio.high) else "they are too few"
+    return "open", f"Whether {what[0].lower()}{what[1:]} takes longer than {than} these repetitions do not tell ({seen})"
 
 
 # --- What does moving stacks to vmalloc cost? ---

@@ -147,6 +147,11 @@ class Stacks(Answers):
         self.assertEqual(found.kind, "open")
         self.assertIn("these repetitions do not tell", found.text)
 
+    def test_one_repetition_is_too_few(self):
+        document = sample.mapping()
+        document["benchmarks"] = [row for row in document["benchmarks"] if row["repetition_index"] == 0]
+        self.assertIn("(they are too few)", self.asked(STACKS, document).text)
+
     def test_a_replay_of_tasks_answers_too(self):
         document = sample.replay()
         slub = sample.allocator(document, "slub")
