@@ -1,11 +1,6 @@
 // kmemlab compare: starts plots/compare.py, which has the statistics, and measures what it checks itself by.
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +9,7 @@
 #include "allocators/base/check.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/contests.hpp"
+#include "bench/cli/plots.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
 #include "bench/measure/self_check.hpp"
@@ -36,27 +32,6 @@ struct CompareOptions {
 };
 
 constexpr const char* checked_rows = "^(pair/64/(slub|slub-kmalloc|slub-sheaves|slab)|pair/4096/buddy)$";
-constexpr const char* python = "/usr/bin/python3";
-
-/// The folder of the package, beside the program in a build tree as where it is installed.
-std::string plots_folder() {
-    const auto program = std::filesystem::read_symlink("/proc/self/exe");
-    const auto folder = (program.parent_path() / KMEMLAB_DATA / "plots").lexically_normal();
-    if (!std::filesystem::exists(folder / "__main__.py"))
-        throw UsageError::of("expected plots/ at {}, where it is installed with the program",
-                             folder.string());
-    return folder.string();
-}
-
-/// Its status is ours: this returns only if Python cannot be started.
-int run_python(std::vector<std::string> words) {
-    std::vector<char*> argv;
-    argv.reserve(words.size() + 1);
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    execv(python, argv.data());
-    throw UsageError::of("expected Debian's python3 at {}: {}", python, std::strerror(errno));
-}
 
 Json self_check_json(const Rows& rows, const std::vector<std::string>& names, const std::string& command) {
     Json parties = Json::array();
@@ -65,18 +40,6 @@ Json self_check_json(const Rows& rows, const std::vector<std::string>& names, co
     return {{"context", context(command, {})},
             {"benchmarks", benchmark_rows(rows)},
             {"self_check", {{"rows", parties}}}};
-}
-
-/// The name of a file without a place on the disk, which the program that this one becomes can read.
-std::string in_memory(std::string_view text) {
-    const int descriptor = memfd_create("self-check", 0);
-    while (descriptor >= 0 && !text.empty()) {
-        const ssize_t written = write(descriptor, text.data(), text.size());
-        if (written < 0) break;
-        text.remove_prefix(static_cast<std::size_t>(written));
-    }
-    if (!text.empty()) throw UsageError::of("cannot keep what was measured: {}", std::strerror(errno));
-    return fmt::format("/proc/self/fd/{}", descriptor);
 }
 
 /// Measures what compare is checked by. The name of the result, or nothing if interrupted.
@@ -92,7 +55,7 @@ std::optional<std::string> measured_self_check(const CompareOptions& options, co
     const Rows rows = measured("self-check", self_check_contests(contests, chosen), how);
     if (interrupted()) return std::nullopt;
     const std::string text = self_check_json(rows, chosen, invocation.command).dump(1) + "\n";
-    if (!file) return in_memory(text);
+    if (!file) return in_memory("self-check", text);
     file->commit(text);
     return options.json;
 }
@@ -103,7 +66,7 @@ int compare(CompareOptions options, const Invocation& invocation) {
         throw UsageError("--json and --filter are for --self-check without files");
     if (!measures && options.run.empty() && options.repetitions != 0)
         throw UsageError("--repetitions is for --run, or for --self-check without files");
-    std::vector<std::string> words{python, "-B", plots_folder(), "--program", "kmemlab", "compare"};
+    std::vector<std::string> words = plots_words("compare");
     if (measures) {
         const std::optional<std::string> result = measured_self_check(options, invocation);
         if (!result) return exit_interrupted;

@@ -1,34 +1,16 @@
 #include "bench/replay/session.hpp"
 
-#include "bench/replay/area_target.hpp"
 #include "bench/replay/models.hpp"
 #include "bench/replay/null_models.hpp"
-#include "bench/replay/object_target.hpp"
-#include "bench/replay/page_target.hpp"
-#include "bench/replay/stack_target.hpp"
 #include "bench/replay/target_session.hpp"
+#include "bench/replay/targets.hpp"
 
 namespace kmemlab::replay {
 namespace {
 
-constexpr Part part_of(const Capabilities& can) {
-    if (can.stacks) return Part::stacks;
-    if (can.areas) return Part::areas;
-    return can.pages && !can.object_caches ? Part::pages : Part::objects;
-}
-
 template <class M>
 std::unique_ptr<Session> session_of(const typename M::Config& config, const Workload& work) {
-    constexpr Part part = part_of(M::info.capabilities);
-    if constexpr (part == Part::stacks) {
-        return std::make_unique<TargetSession<StackTarget<M>>>(config, work);
-    } else if constexpr (part == Part::areas) {
-        return std::make_unique<TargetSession<AreaTarget<M>>>(config, work);
-    } else if constexpr (part == Part::pages) {
-        return std::make_unique<TargetSession<PageTarget<M>>>(config, work);
-    } else {
-        return std::make_unique<TargetSession<ObjectTarget<M>>>(config, work);
-    }
+    return std::make_unique<TargetSession<TargetOf<M>>>(config, work);
 }
 
 }  // namespace
