@@ -98,6 +98,7 @@ class VmallocModel {
         return texts;
     }
     [[nodiscard]] FreeBlocks free_blocks() const { return buddy_.free_blocks(); }
+    [[nodiscard]] Buddy<OwnedCpus>& buddy() { return buddy_; }
     /// Of requests that got null, those for want of mappings, in words; empty if there is none.
     [[nodiscard]] std::string why_failed() const {
         const MmuStats stats = mmu_.stats();

@@ -152,6 +152,13 @@ class Slab {
         for (const auto& cache : caches_) drain_cpu(*cache, dead, cpu);
     }
 
+    /// The numbers of the objects that are free in a slab, the next to be taken first.
+    [[nodiscard]] std::span<const std::uint8_t> free_objects(const Cache& cache, FrameIndex slab) const {
+        const SlabHead head = SlabHead::load(pages_[slab]);
+        if (head.active >= cache.geometry.objects) return {};
+        return {indexes_of(cache, slab, head) + head.active, cache.geometry.objects - head.active};
+    }
+
     /// All caches, oldest first. Nobody may create or destroy one meanwhile.
     [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
     [[nodiscard]] Arena& arena() const { return arena_; }

@@ -137,6 +137,8 @@ class Slob {
     /// All caches, oldest first. Nobody may create or destroy one meanwhile.
     [[nodiscard]] const std::vector<std::unique_ptr<Cache>>& caches() const { return caches_; }
     [[nodiscard]] const PageRing& list(SlobList list) const { return lists_[static_cast<std::size_t>(list)]; }
+    /// Empty unless `slob.track` is set.
+    [[nodiscard]] const Ledger& ledger() const { return ledger_; }
     [[nodiscard]] Arena& arena() const { return arena_; }
     /// How often the one lock was taken. Nobody else may be inside.
     [[nodiscard]] std::uint64_t lock_acquisitions() const { return lock_.acquisitions(); }

@@ -65,6 +65,9 @@ class ObjectTarget {
         return all;
     }
 
+    /// What serves the trace's cache of that number; it may serve others too. The target must be open.
+    [[nodiscard]] const typename Machine::Cache& cache(std::size_t number) const { return *caches_[number]; }
+
     template <Touch touch, class Around>
     void perform(const trace::Operation& op, Around&& around) {
         void*& slot = objects_[op.object()];
