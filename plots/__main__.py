@@ -1,7 +1,8 @@
 """The command: python3 -m plots list | draw NAME FILE... -o figure.svg | report FILE... -o report.html | compare A B |
-trend FILE...
+trend FILE... | movie FRAMES -o memory.gif
 
-The folder itself can be run too, from anywhere: python3 /usr/local/share/kmemlab/plots list. `kmemlab compare` does so.
+The folder itself can be run too, from anywhere: python3 /usr/local/share/kmemlab/plots list. `kmemlab compare` and
+`kmemlab inspect` do so.
 
 Exit status 0: written. 2: the files or options cannot be used; one line on stderr names the file and what was
 expected, and nothing is written.
@@ -78,6 +79,9 @@ def parser():
     trend.add_argument("--filter", type=pattern, default="", metavar="REGEX", help="only rows whose name this finds")
     trend.add_argument("--fail-if-slower", action="store_true", help="status 1 if a row became slower")
     trend.add_argument("-o", "--output", metavar="FILE", help="also draw the rows, those that changed first: a name that ends in .svg or .png")
+    movie_ = commands.add_parser("movie", help="draw memory over a replay", description="Draws every page by its owner, a picture for each moment.")
+    movie_.add_argument("file", metavar="FILE", help="of kmemlab inspect --frames-json")
+    movie_.add_argument("-o", "--output", required=True, metavar="FILE", help="a name that ends in .gif, or in .png for the last moment")
     return top
 
 
@@ -136,6 +140,16 @@ def trend(arguments):
     return trends.run(arguments)
 
 
+def movie(arguments):
+    from plots import style
+    from plots.load import InputError
+    from plots.movie import draw as drawn
+    form = arguments.output.rpartition(".")[2].lower()
+    if form not in ("gif", "png"):
+        raise InputError(f"{arguments.output}: expected a name that ends in .gif or .png")
+    style.write(arguments.output, drawn(arguments.file, form))
+
+
 def list_figures(_):
     from plots.figures import FIGURES
     for spec in FIGURES.values():
@@ -147,7 +161,8 @@ def run(arguments):
     try:
         from plots.load import InputError
         try:
-            status = {"list": list_figures, "draw": draw, "report": report, "compare": compare, "trend": trend}[arguments.command](arguments)
+            commands = {"list": list_figures, "draw": draw, "report": report, "compare": compare, "trend": trend, "movie": movie}
+            status = commands[arguments.command](arguments)
             sys.stdout.flush()
             return status or 0
         except InputError as error:
@@ -157,7 +172,7 @@ def run(arguments):
             sys.stdout = open(os.devnull, "w", encoding="utf-8")
             why = f"cannot write {error.filename or 'standard output'}: {error.strerror}"
     except ImportError as error:
-        why = f"expected Debian's python3-{error.name} to be installed"
+        why = f"expected Debian's python3-{error.name.lower()} to be installed"
     except KeyboardInterrupt:
         return 130
     print(f"{arguments.program}: {' '.join(str(why).split())}", file=sys.stderr)
