@@ -31,6 +31,7 @@ struct Command {
 [[nodiscard]] Command add_list(CLI::App& program);
 [[nodiscard]] std::vector<Command> add_trace(CLI::App& program);
 [[nodiscard]] Command add_replay(CLI::App& program);
+[[nodiscard]] Command add_inspect(CLI::App& program);
 [[nodiscard]] Command add_workload(CLI::App& program);
 [[nodiscard]] Command add_peers(CLI::App& program);
 [[nodiscard]] Command add_compare(CLI::App& program);

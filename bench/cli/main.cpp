@@ -21,6 +21,7 @@ Examples:
   kmemlab trace info recording.trace.zst
   kmemlab replay recording.trace.zst --allocator slub,malloc,buddy --json result.json
   kmemlab replay workload:larson,threads=8 --allocator slub,malloc
+  kmemlab inspect recording.trace.zst --allocator slub --cache kmalloc-64
   kmemlab peers --json peers.json
   kmemlab compare before.json after.json
   kmemlab scale --json scale.json
@@ -56,6 +57,7 @@ int run(int argc, char** argv) {
     std::vector<Command> commands = add_trace(program);
     commands.push_back(add_list(program));
     commands.push_back(add_replay(program));
+    commands.push_back(add_inspect(program));
     commands.push_back(add_workload(program));
     commands.push_back(add_peers(program));
     commands.push_back(add_compare(program));
@@ -76,8 +78,8 @@ int run(int argc, char** argv) {
         if (command.app->parsed()) return command.run(invocation);
     }
     return complain(
-        "expected a command: list, trace info, trace pack, replay, workload list, peers, compare, scale, "
-        "mapping, golden check, experiment, fuzz (see --help)");
+        "expected a command: list, trace info, trace pack, replay, inspect, workload list, peers, compare, "
+        "scale, mapping, golden check, experiment, fuzz (see --help)");
 }
 
 }  // namespace
