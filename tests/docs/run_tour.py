@@ -1,4 +1,4 @@
-"""Runs the tour of README.md: python3 run_tour.py ROOT KMEMLAB.
+"""Runs the commands of a page: python3 run_tour.py ROOT KMEMLAB PAGE; the tour of README.md is one of these.
 
 Each line of the block behind the comment that names this file is run by a shell in ROOT, with the program given and with
 results/ in a folder that is gone afterwards. Measuring is cut short. Prints the first command that fails, with its output;
@@ -15,10 +15,10 @@ MARK = "tests/docs/run_tour.py -->"
 PROGRAM = "build/release/bench/cli/kmemlab"
 
 
-def commands_of(readme: str) -> list[str]:
+def commands_of(page: str) -> list[str]:
     """The lines of the first indented block behind the mark."""
     commands = []
-    for line in readme.split(MARK, 1)[1].splitlines()[1:]:
+    for line in page.partition(MARK)[2].splitlines()[1:]:
         if line.startswith("    "):
             commands.append(line.strip())
         elif commands:
@@ -34,13 +34,13 @@ def adapted(command: str, program: str, folder: str) -> str:
 
 
 def main() -> int:
-    if len(sys.argv) != 3:
-        print("usage: run_tour.py ROOT KMEMLAB", file=sys.stderr)
+    if len(sys.argv) != 4:
+        print("usage: run_tour.py ROOT KMEMLAB PAGE", file=sys.stderr)
         return 2
-    root, program = Path(sys.argv[1]), sys.argv[2]
-    commands = commands_of((root / "README.md").read_text())
+    root, program, page = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    commands = commands_of((root / page).read_text())
     if not commands:
-        print("README.md: no tour found")
+        print(f"{page}: no tour found")
         return 1
     with tempfile.TemporaryDirectory() as folder:
         for command in commands:
