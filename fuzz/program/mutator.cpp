@@ -148,8 +148,8 @@ void insert(std::vector<Operation>& into, std::size_t at, std::span<const Operat
     into.insert(into.begin() + static_cast<std::ptrdiff_t>(at), copy.begin(), copy.end());
 }
 
-/// Leaves at most `most` of them, and mostly few, here 16 and there 64: short programs reach most of what long
-/// ones do, in a fraction of the time. What goes are pieces from anywhere.
+/// Leaves at most `most` of them, and mostly few, here 16 and there 64: short programs reach most of what
+/// long ones do, in a fraction of the time. What goes are pieces from anywhere.
 void shorten(std::vector<Operation>& all, Random& random, std::size_t most) {
     const std::size_t few = 16 + random.below(49);
     if (!random.one_in(8)) most = std::min(most, few);
