@@ -101,7 +101,8 @@ void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu) {
 // ---- lists -------------------------------------------------------------------------------------------
 
 template <class Cpus>
-[[gnu::always_inline]] inline void Zone<Cpus>::add(FrameIndex index, Order order, MigrateType type, bool to_tail) {
+[[gnu::always_inline]] inline void Zone<Cpus>::add(FrameIndex index, Order order, MigrateType type,
+                                                   bool to_tail) {
     FreeArea& area = free_areas_[order.value()];
     arena_.page_at(index).store_state(
         {PageKind::free_block, static_cast<std::uint8_t>(order.value()), type, 0});
@@ -154,7 +155,8 @@ template <class Cpus>
 }
 
 template <class Cpus>
-[[gnu::always_inline]] inline void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type, CpuId cpu, bool to_tail) {
+[[gnu::always_inline]] inline void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type,
+                                                           CpuId cpu, bool to_tail) {
     change_free_pages(static_cast<std::int64_t>(order.pages()), cpu);
     Pfn pfn = arena_.pfn_at(index);
     while (order < max_order && may_merge(pfn.buddy(order), order, type)) {
@@ -194,8 +196,9 @@ template <class Cpus>
 }
 
 template <class Cpus>
-[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type, const AttemptFlags& flags,
-                                          CpuId cpu) {
+[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type,
+                                                                        const AttemptFlags& flags,
+                                                                        CpuId cpu) {
     for (;;) {
         const FrameIndex index = take_smallest(order, type);
         if (index != no_frame || !fall_back(order, type, flags)) return index;

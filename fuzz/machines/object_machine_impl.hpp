@@ -134,7 +134,8 @@ void ObjectMachine<Objects>::judge_shrunk(const Cache& cache) {
     }
 }
 
-/// What the kernel shows can be shown at any time: in turn a line for each cache, and all that is shown of one.
+/// What the kernel shows can be shown at any time: in turn a line for each cache, and all that is shown of
+/// one.
 template <class Objects>
 void ObjectMachine<Objects>::judge_texts(const Operation& op) {
     if constexpr (requires { record(objects_); }) {
