@@ -197,7 +197,7 @@ std::string fish_quoted(std::string_view text) {
 }
 
 std::string fish_completion(const CLI::App& program) {
-    const std::string name = program.get_name();
+    const std::string& name = program.get_name();
     std::string script = fmt::format("# Completion of {0} for fish, made by: {0} completion fish\n", name);
     for_each_command(program, name, [&](const CLI::App& app, const std::string& path) {
         std::string when;
@@ -227,7 +227,7 @@ std::string fish_completion(const CLI::App& program) {
 }  // namespace
 
 std::string man_page(const CLI::App& program, std::string_view version) {
-    const std::string name = program.get_name();
+    const std::string& name = program.get_name();
     std::string page = fmt::format(
         ".\\\" Made by: {0} man-page\n.TH {1} 1 \"\" \"{2}\" \"User Commands\"\n"
         ".SH NAME\n{0} \\- {3}\n"
