@@ -142,7 +142,8 @@ bool MappingMachineOn<M>::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cp
     constexpr std::uint64_t pages_below_table = 512;
     constexpr std::uint64_t most_levels = 5;
     const std::uint64_t tables = (pages / pages_below_table + 3) * most_levels;
-    const std::uint64_t array = pages * sizeof(void*) / page_size + 2;
+    // The array of the frames comes as the frames do (VM-51), tables as the kernel's own memory.
+    const std::uint64_t array = pages <= pages_below_table ? 0 : pages * sizeof(void*) / page_size + 1;
     std::vector<Pfn> got;
     const auto take = [&](std::uint64_t count, Gfp with) {
         for (std::uint64_t i = 0; i < count; ++i) {
@@ -152,7 +153,7 @@ bool MappingMachineOn<M>::pages_to_be_had(std::uint64_t pages, Gfp gfp, CpuId cp
         }
         return true;
     };
-    const bool enough = take(pages, gfp) && take(tables + array, GFP_KERNEL);
+    const bool enough = take(pages + array, gfp) && take(tables, GFP_KERNEL);
     for (const Pfn pfn : got) buddy_.give(pfn, Order{0}, cpu);
     return enough;
 }

@@ -169,7 +169,10 @@ struct ObjectsWithDebugging {
     [[nodiscard]] static bool debugs(const typename Allocator::Cache& cache) { return cache.debug; }
     [[nodiscard]] static CacheFlags checks(const Allocator& a, const typename Allocator::Cache* cache,
                                            std::size_t size) {
-        return (cache != nullptr ? *cache : a.kmalloc_cache(size, GFP_KERNEL)).geometry.flags;
+        if (cache != nullptr) return cache->geometry.flags;
+        // Nobody knows any more by which type of kmalloc it came, and debugging may be of one by its name.
+        const auto of = [&](Gfp type) { return a.kmalloc_cache(size, GFP_KERNEL | type).geometry.flags; };
+        return of({}) & of(__GFP_DMA) & of(__GFP_RECLAIMABLE);
     }
 };
 template <class Cpus>
