@@ -53,7 +53,7 @@ def adapted(command, build):
 
 def unknown_options(command, build):
     """Options of one kmemlab command that its --help does not name."""
-    found = re.match(rf"(?:sudo )?(?:kmemlab|{PROGRAM}) ((?:[a-z-]+ )+)(.*)", command + " ")
+    found = re.match(rf"(?:sudo )?(?:kmemlab|{PROGRAM}) ((?:[a-z][a-z-]* )+)(.*)", command + " ")
     if not found:
         return []
     words = found[1].split()

@@ -20,6 +20,7 @@ text kmemlab list
 PROGRAM = """#!/bin/sh
 case "$*" in
     "list --help" | "replay --help") echo "Usage: kmemlab $1 [OPTIONS]  --json TEXT" ;;
+    *" --json --help") touch "$(dirname "$0")/written" ;;
     *--help) exit 2 ;;
     "list fail") echo "it went wrong"; exit 1 ;;
     *) echo "$*" >> "$(dirname "$0")/ran" ;;
@@ -54,6 +55,10 @@ class Commands(unittest.TestCase):
         self.assertEqual((fault.splitlines()[-1], ran), ("no such option or command: --jason", 0))
         fault, _ = self.check("    kmemlab rename make.trace.zst\n")
         self.assertIn("no such option or command: rename", fault)
+
+    def test_help_is_never_the_value_of_an_option(self):
+        self.assertEqual(self.check("    sudo kmemlab replay --json make.trace.zst\n"), (None, 0))
+        self.assertFalse((self.root / "build/bench/cli/written").exists())
 
     def test_measuring_is_cut_short_and_what_needs_root_is_not_run(self):
         self.assertEqual(self.check("    kmemlab replay a.zst --json r.json\n    sudo kmemlab list\n"), (None, 1))
