@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -99,6 +100,48 @@ void repair_packed(std::span<std::uint8_t> bytes) {
     std::memcpy(bytes.data() + bytes.size() - sizeof sum, &sum, sizeof sum);
 }
 
+/// A recording of some lines that its reader takes, packed; nothing if there was none among a few.
+std::vector<std::byte> random_packed(Random& random) {
+    constexpr int trials = 8;
+    for (int i = 0; i < trials; ++i) {
+        std::string text;
+        for (std::uint64_t lines = 1 + random.below(24); lines > 0; --lines)
+            text += random_trace_line(random);
+        if (const Outcome read = read_text(text, text.size() + 1); read.trace)
+            return trace::pack(*read.trace);
+    }
+    return {};
+}
+
+/// A number of the head, of an operation or of anything behind becomes another that may be accepted.
+void change_number(std::span<std::uint8_t> bytes, Random& random) {
+    constexpr std::size_t head = 64;  // packed.hpp
+    constexpr std::array<std::uint32_t, 10> edges{0,      1,       2,          3,          0xff,
+                                                  0xffff, 0x10000, 0x7fffffff, 0xfffffff0, 0xffffffff};
+    const std::size_t words =
+        std::min(random.one_in(2) ? head : bytes.size(), bytes.size()) / sizeof(std::uint32_t);
+    if (words == 0) return;
+    std::uint8_t* const at = bytes.data() + random.below(words) * sizeof(std::uint32_t);
+    if (random.one_in(2)) {  // fields of operations are smaller than a word
+        at[random.below(sizeof(std::uint32_t))] += random.one_in(2) ? 1 : 0xff;
+        return;
+    }
+    const std::uint32_t value = edges[random.below(edges.size())];
+    std::memcpy(at, &value, sizeof value);
+}
+
+/// From nothing, and now and then anew, a packed trace of lines; else some numbers of the one that is there.
+std::string mutate_packed(std::string bytes, Random& random) {
+    if (!trace::is_packed(bytes) || random.one_in(6)) {
+        const auto made = random_packed(random);
+        bytes.assign(reinterpret_cast<const char*>(made.data()), made.size());
+    }
+    const std::span<std::uint8_t> changed{reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+    for (std::uint64_t changes = random.below(3); changes > 0; --changes) change_number(changed, random);
+    repair_packed(changed);
+    return bytes;
+}
+
 }  // namespace
 
 std::vector<Target> byte_targets() {
@@ -111,6 +154,7 @@ std::vector<Target> byte_targets() {
              .what = "a packed trace",
              .read = read_trace_packed,
              .repair = repair_packed,
+             .mutate = mutate_packed,
              .outcome = outcome_of_packed}};
 }
 

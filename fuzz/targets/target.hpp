@@ -22,7 +22,7 @@ struct Target {
     MachineMaker make{};
     std::function<MaybeFinding(std::span<const std::uint8_t>)> read{};  ///< of those that take bytes
     std::function<void(std::span<std::uint8_t>)> repair{};  ///< makes changed bytes acceptable, if anything
-    std::function<std::string(std::string, Random&)> mutate{};  ///< of texts, what bytes alone need long for
+    std::function<std::string(std::string, Random&)> mutate{};  ///< to what bytes alone need long for
     /// The registry's entry on which real threads run its programs; empty: none.
     std::string_view threaded{};
     /// Of those that take bytes, if it can be told: what was read of them, refusal or content.
