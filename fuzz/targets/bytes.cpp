@@ -123,7 +123,8 @@ void change_number(std::span<std::uint8_t> bytes, Random& random) {
     if (words == 0) return;
     std::uint8_t* const at = bytes.data() + random.below(words) * sizeof(std::uint32_t);
     if (random.one_in(2)) {  // fields of operations are smaller than a word
-        at[random.below(sizeof(std::uint32_t))] += random.one_in(2) ? 1 : 0xff;
+        std::uint8_t& field = at[random.below(sizeof(std::uint32_t))];
+        field = static_cast<std::uint8_t>(field + (random.one_in(2) ? 1 : 0xff));
         return;
     }
     const std::uint32_t value = edges[random.below(edges.size())];
