@@ -1,5 +1,7 @@
 """Rows of `kmemlab peers` and of the micro benchmarks: nanoseconds per operation."""
 
+import re
+
 import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -9,7 +11,9 @@ from plots.figures.throughput import spread
 PEERS_CAPTION = ("Each point is one repetition: the cost of a pair (allocate and free) divided by the median cost of the "
                  "floor, a pop and push on a bare thread-local list of the same run. The tick is the median, the bar its "
                  "95 % interval; the median in nanoseconds stands at the right. Further left is faster, all sizes of one work have the "
-                 "same scale, which is logarithmic. Without a floor the scale is in nanoseconds.")
+                 "same scale, which is logarithmic. Without a floor the scale is in nanoseconds. Of many works and sizes one "
+                 "size of each is drawn, and of orders of freeing the random one; the table has all.")
+PANELS = 8  # of the peers, beyond which some are left out
 MICRO_CAPTION = ("Nanoseconds per operation against the argument of the benchmark (size, order or batch). The line "
                  "joins the medians, the shaded band spans the slowest and the fastest repetition. Lower is faster; "
                  "both axes are logarithmic.")
@@ -31,29 +35,40 @@ def with_ratio(data):
         return data
     floors = data[data.allocator == "floor"]
     floor = data.join(floors.groupby(["work", "size"]).ns.median().rename("floor_ns"), on=["work", "size"]).floor_ns
-    # The floor does the same whatever the size, so that one of the same work serves all sizes.
-    floor = floor.fillna(data.work.map(floors.groupby("work").ns.median()))
+    # The floor does the same whatever the size, and works that have none are measured by that of the others.
+    floor = floor.fillna(data.work.map(floors.groupby("work").ns.median())).fillna(floors.ns.median())
     return data.assign(ratio=data.ns / floor)[["work", "size", "label", "repetition", "ns", "ratio"]]
 
 
 @style.styled
 def draw_peers(data):
     """One panel per work and size, one row per allocator, cheapest first; `data` as `peers_frame` gives it."""
-    places = {work: place for place, work in enumerate(data.work.unique())}
-    works = sorted(set(zip(data.work, data["size"])), key=lambda key: (places[key[0]], key[1]))
+    works = shown(data)
     column = "ratio" if data.ratio.notna().any() else "ns"
     most = data.groupby(["work", "size"]).label.nunique().max()
     rows, columns = style.grid_of(len(works), 2)
     figure, axes = style.panels(rows, columns, 0.8 + 0.27 * most, 0)
     for (work, size), axis in zip(works, axes.flat):
         peers_panel(axis, data[(data.work == work) & (data["size"] == size)], column)
-        axis.set_title(f"{work}/{size}")
+        axis.set_title(f"{work}/{size}" if size else work)
         ratio_axis(axis, data[data.work == work][column], column)
     for axis in axes.flat[len(works):]:
         axis.set_visible(False)
     for axis in axes.flat[max(0, len(works) - columns):len(works)]:
         axis.set_xlabel("times the floor (log)" if column == "ratio" else "time of a pair (log)")
     return figure
+
+
+def shown(data):
+    """[(work, size)] of the panels: all, or of too many one size of each work, the next to 64, and of its orders the random one."""
+    places = {work: place for place, work in enumerate(data.work.unique())}
+    works = sorted(set(zip(data.work, data["size"])), key=lambda key: (places[key[0]], key[1]))
+    if len(works) <= PANELS:
+        return works
+    chosen = {}
+    for work, size in sorted(works, key=lambda key: (not key[0].endswith("-random"), abs(key[1] - 64))):
+        chosen.setdefault(re.sub("-(lifo|fifo|random)$", "", work), (work, size))
+    return [key for key in works if key in chosen.values()]
 
 
 def ratio_axis(axis, values, column):

@@ -10,6 +10,7 @@ from matplotlib.colors import same_color
 import sample
 from plots import style
 from plots.figures import FIGURES
+from plots.figures.benchmarks import shown, with_ratio
 from plots.load import load
 
 
@@ -222,6 +223,22 @@ class Figures(unittest.TestCase):
         floor = pair[pair.label == "floor"].ns.median()
         points, = lines_of(panel(figure, "pair/64"), "jemalloc")
         np.testing.assert_allclose(points.get_xdata(), pair[pair.label == "jemalloc"].ns / floor)
+
+    def test_works_without_a_floor_are_measured_by_that_of_others(self):
+        rows = self.results.peers
+        copied = rows[(rows.work == "pair") & (rows.allocator != "floor")].assign(work="malloc-pair")
+        frame = with_ratio(pd.concat([rows, copied], ignore_index=True))
+        floor = rows[rows.allocator == "floor"].ns.median()
+        mine = frame[frame.work == "malloc-pair"]
+        np.testing.assert_allclose(mine.ratio, mine.ns / floor)
+        drawn = [axis for axis in FIGURES["peers"].draw(frame).axes if axis.get_visible()]
+        self.assertEqual(len(drawn), frame.groupby(["work", "size"]).ngroups)
+
+    def test_of_many_works_one_size_and_one_order_is_drawn(self):
+        keys = [(work, size) for work in ("pair", "batch-lifo", "batch-random", "churn") for size in (8, 64, 100, 512, 4096)]
+        frame = pd.DataFrame(keys, columns=["work", "size"])
+        self.assertEqual(shown(frame), [("pair", 64), ("batch-random", 64), ("churn", 64)])
+        self.assertEqual(shown(frame[:8]), keys[:8])
 
     def test_micro_lines_join_the_medians(self):
         frame, figure = self.drawn("micro")
