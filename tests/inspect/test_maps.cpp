@@ -82,10 +82,10 @@ TEST_CASE("a block on a CPU's list is one block") {
     OwnerTable table;
     const PageMap map =
         map_of(model.buddy(), model.arena(), table, [](FrameIndex, PageState) { return Owner{}; });
-    const std::uint32_t kept = table.number({PageUse::per_cpu, "on a CPU's list"});
+    const std::uint32_t on_list = table.number({PageUse::per_cpu, "on a CPU's list"});
     std::uint64_t blocks = 0;
     for (const Run& run : map.runs) {
-        if (run.owner != kept) continue;
+        if (run.owner != on_list) continue;
         CHECK(run.pages == 4);
         blocks += run.blocks;
     }
