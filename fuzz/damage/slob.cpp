@@ -121,7 +121,8 @@ class Table {
     static void change_size(const Part& p, Damage& d) {
         Entry* const e = entry(p, d, in_heap);
         if (e == nullptr) return;
-        const bool small = slob_list(e->second.taken) == SlobList::small;
+        const auto frame = static_cast<FrameIndex>(e->first >> page_shift);
+        const bool small = HeapPageWord::load(page(p, frame)).list == SlobList::small;
         for (std::size_t* const bytes : {&e->second.asked, &e->second.taken})
             d.set(*bytes, small ? 2000U : 8U);
     }
