@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <system_error>
 
 #include "allocators/base/check.hpp"
 #include "bench/cli/command.hpp"
@@ -55,8 +57,15 @@ std::string duration_text(std::size_t rows, const ContestOptions& measuring) {
                        measuring.milliseconds, duration(seconds));
 }
 
-/// What `file` kept of an interrupted run; nothing if it is not there.
-Rows left_over(const std::string& file) {
+bool are_rows_of(const std::vector<std::string>& wanted, const Rows& rows) {
+    return std::equal(wanted.begin(), wanted.end(), rows.begin(), rows.end(),
+                      [&](const std::string& name, const ContestRow& row) {
+                          return name == row.name && row.nanoseconds.size() == rows[0].nanoseconds.size();
+                      });
+}
+
+/// What `file` kept of an interrupted run of these rows; nothing if it is not there.
+Rows left_over(const std::string& file, const std::vector<std::string>& wanted) {
     std::ifstream in{file};
     if (!in) return {};
     const Json environment = context("", {});
@@ -67,7 +76,9 @@ Rows left_over(const std::string& file) {
             throw UsageError::of("{}: expected {} {} of this run, found {}; remove it to begin anew", file,
                                  key, environment.at(key).dump(), kept.at("context").at(key).dump());
         }
-        return rows_of(kept.at("benchmarks"));
+        Rows rows = rows_of(kept.at("benchmarks"));
+        if (are_rows_of(wanted, rows)) return rows;
+        throw UsageError::of("{}: expected the rows of the same filter; remove it to begin anew", file);
     } catch (const Json::exception& error) {
         throw UsageError::of("{}: expected the figures of an interrupted run: {}", file, error.what());
     }
@@ -89,7 +100,7 @@ int run_contests(std::string_view command, const Contests& contests, const Conte
     if (options.resume) {
         if (options.json.empty())
             throw UsageError("--resume: expected --json FILE, beside which a run left its figures");
-        measuring.before = left_over(partial);
+        measuring.before = left_over(partial, names(contests, measuring.filter, name));
     }
     catch_interrupts();
     std::optional<ResultFile> file;
@@ -106,7 +117,8 @@ int run_contests(std::string_view command, const Contests& contests, const Conte
         return exit_interrupted;
     }
     deliver(file, to_json(rows).dump(1) + "\n", to_text(rows));
-    if (options.resume) std::filesystem::remove(partial);
+    std::error_code ignored;
+    if (!options.json.empty()) std::filesystem::remove(partial, ignored);  // of a run before this one too
     return exit_good;
 }
 

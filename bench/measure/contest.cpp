@@ -81,14 +81,6 @@ void repeat_once(Contest& contest, ContestRow& row) {
     contest.finish();
 }
 
-bool are_rows_of(const std::vector<Contest*>& entrants, const std::vector<ContestRow>& rows) {
-    return std::equal(entrants.begin(), entrants.end(), rows.begin(), rows.end(),
-                      [&](const Contest* entrant, const ContestRow& row) {
-                          return entrant->name() == row.name &&
-                                 row.nanoseconds.size() == rows[0].nanoseconds.size();
-                      });
-}
-
 Json iteration_row(const ContestRow& row, std::size_t repetition) {
     const double cpu = row.cpu_nanoseconds[repetition];
     return {{"name", row.name},
@@ -118,9 +110,6 @@ std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& 
     const std::vector<Contest*> entrants = chosen(contests, options.filter, command);
     const std::size_t count = entrants.size();
     const bool goes_on = !options.before.empty();
-    if (goes_on && !are_rows_of(entrants, options.before))
-        throw UsageError(
-            "expected the rows of the same filter and the same programs as before the interrupt");
     std::vector<ContestRow> rows = goes_on ? options.before : std::vector<ContestRow>(count);
     for (std::size_t i = 0; i < count; ++i) {
         if (options.interrupted && options.interrupted()) return rows;

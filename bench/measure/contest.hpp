@@ -80,13 +80,13 @@ struct ContestOptions {
     /// Asked between repetitions whether to stop; empty: never.
     std::function<bool()> interrupted;
     std::function<void(std::size_t done, std::size_t total)> progress;
-    /// The rows of a run that was interrupted, of the same filter: it goes on with the next repetition.
+    /// The rows of a run that was interrupted, with the same names: it goes on with the next repetition.
     std::vector<ContestRow> before;
 };
 
 /// Measures the rows that the filter finds. Throws UsageError if the filter is malformed or finds none (its
-/// message names `command`), if a contest does not do what it should, or if `before` has other rows. If
-/// interrupted, all rows have as many repetitions, or none.
+/// message names `command`), or if a contest does not do what it should. If interrupted, all rows have as
+/// many repetitions, or none.
 [[nodiscard]] std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& options,
                                               const std::string& command);
 

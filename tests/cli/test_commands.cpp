@@ -148,7 +148,7 @@ TEST_CASE("interrupted peers keep what all rows have, and --resume goes on with 
     const std::size_t done = kept.size() / 2;
     REQUIRE(done > 0);
     check_refused("peers --filter '^pair/64/floor$' --resume --json " + file,
-                  "expected the rows of the same filter");
+                  "p.json.partial: expected the rows of the same filter");
     REQUIRE(run_kmemlab(command + " --resume --repetitions " + std::to_string(done + 2)).status == 0);
     const Json whole = Json::parse(content(file))["benchmarks"];
     REQUIRE(whole.size() == kept.size() + 4);
@@ -159,6 +159,9 @@ TEST_CASE("interrupted peers keep what all rows have, and --resume goes on with 
             CHECK((before["name"] == now["name"] && before["real_time"] == now["real_time"]));
         }
     }
+    CHECK_FALSE(std::filesystem::exists(file + ".partial"));
+    std::ofstream{file + ".partial"} << "of an earlier run";
+    CHECK(run_kmemlab(command + " --repetitions 1").status == 0);
     CHECK_FALSE(std::filesystem::exists(file + ".partial"));
     check_refused("peers --filter '^pair/64/floor$' --resume", "--resume: expected --json FILE");
 }
