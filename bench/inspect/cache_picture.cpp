@@ -263,15 +263,21 @@ CachePicture picture_of(const std::string& name, const SlobGeometry& geometry, S
     return picture;
 }
 
-}  // namespace
-
-std::vector<CachePicture> pictures_of(SlubModel& model) {
+/// Where each cache has slabs of its own.
+template <class M>
+std::vector<CachePicture> pictures_of_caches(M& model) {
     const SlabsByOwner slabs{model.arena()};
     std::vector<CachePicture> pictures;
     for (const auto& cache : model.objects().caches()) {
         pictures.push_back(picture_of(model.objects(), *cache, slabs.of(cache.get())));
     }
     return pictures;
+}
+
+}  // namespace
+
+std::vector<CachePicture> pictures_of(SlubModel& model) {
+    return pictures_of_caches(model);
 }
 
 std::vector<CachePicture> pictures_of(SheavesModel& model) {
@@ -286,12 +292,7 @@ std::vector<CachePicture> pictures_of(SheavesModel& model) {
 }
 
 std::vector<CachePicture> pictures_of(SlabModel& model) {
-    const SlabsByOwner slabs{model.arena()};
-    std::vector<CachePicture> pictures;
-    for (const auto& cache : model.objects().caches()) {
-        pictures.push_back(picture_of(model.objects(), *cache, slabs.of(cache.get())));
-    }
-    return pictures;
+    return pictures_of_caches(model);
 }
 
 std::vector<CachePicture> pictures_of(SlobModel& model) {
