@@ -13,6 +13,7 @@
 #include "allocators/contract/registry.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/input.hpp"
+#include "bench/cli/machine_options.hpp"
 #include "bench/cli/output.hpp"
 #include "bench/cli/plots.hpp"
 #include "bench/cli/terminal.hpp"
@@ -29,9 +30,7 @@ constexpr std::uint64_t usual_frames = 100;
 struct InspectOptions {
     std::string file;
     std::string allocator = "slub";
-    std::vector<std::string> settings;
-    std::string cpus;
-    std::string arena;
+    MachineOptions machine;
     std::optional<std::uint64_t> at;
     std::string cache;
     std::string movie;
@@ -41,12 +40,9 @@ struct InspectOptions {
 };
 
 std::vector<Setting> settings_of(const InspectOptions& options) {
-    std::vector<Setting> settings;
+    std::vector<Setting> settings = options.machine.settings();
     // Only then SLOB knows where the objects of a cache are. It decides nothing.
-    if (options.allocator == "slob") settings.push_back({"slob.track", "1"});
-    for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
-    if (!options.cpus.empty()) settings.push_back({"machine.cpus", options.cpus});
-    if (!options.arena.empty()) settings.push_back({"machine.arena", options.arena});
+    if (options.allocator == "slob") settings.insert(settings.begin(), {"slob.track", "1"});
     return settings;
 }
 
@@ -148,11 +144,7 @@ Command add_inspect(CLI::App& program) {
         ->capture_default_str();
     app->add_option("--at", options->at, "After how many operations to look (default: all)");
     app->add_option("--cache", options->cache, "Draw the slabs and lists of this cache");
-    app->add_option("--set", options->settings,
-                    "KEY=VALUE: a tunable of `kmemlab list --tunables`; repeatable")
-        ->allow_extra_args(false);
-    app->add_option("--cpus", options->cpus, "As --set machine.cpus=N (default: as many as the trace has)");
-    app->add_option("--arena", options->arena, "As --set machine.arena=SIZE: bytes, or with K, M, G behind");
+    add_machine_options(*app, options->machine);
     app->add_option(
         "--movie", options->movie,
         "Draw all pages by their owners, from the begin on: a name that ends in .gif, or .png for the "

@@ -9,6 +9,7 @@
 
 #include "bench/cli/command.hpp"
 #include "bench/cli/input.hpp"
+#include "bench/cli/machine_options.hpp"
 #include "bench/cli/output.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
@@ -24,23 +25,13 @@ struct ReplayOptions {
     std::string file;
     std::vector<std::string> allocators{"slub", "malloc", "buddy"};
     bool chosen = false;  ///< the allocators are the user's choice
-    std::vector<std::string> settings;
-    std::string cpus;
-    std::string arena;
+    MachineOptions machine;
     unsigned repetitions = 20;
     std::uint64_t check_every = 1000;
     std::vector<std::string> snapshots;
     std::string snapshot_folder;
     std::string json;
 };
-
-std::vector<Setting> settings_of(const ReplayOptions& options) {
-    std::vector<Setting> settings;
-    for (const std::string& text : options.settings) settings.push_back(parse_setting(text));
-    if (!options.cpus.empty()) settings.push_back({"machine.cpus", options.cpus});
-    if (!options.arena.empty()) settings.push_back({"machine.arena", options.arena});
-    return settings;
-}
 
 /// Sets when snapshots are taken: numbers of operations, or "end".
 void set_snapshots(const std::vector<std::string>& wanted, replay::ObserveOptions& observe) {
@@ -90,7 +81,7 @@ void write_snapshots(const replay::Result& result, const std::string& folder) {
 replay::Options replay_options(const ReplayOptions& options, ProgressLine& line) {
     replay::Options how;
     how.allocators = options.allocators;
-    how.settings = settings_of(options);
+    how.settings = options.machine.settings();
     how.repetitions = options.repetitions;
     how.observe.check_every = options.check_every;
     set_snapshots(options.snapshots, how.observe);
@@ -157,11 +148,7 @@ Command add_replay(CLI::App& program) {
         ->delimiter(',')
         ->allow_extra_args(false)
         ->capture_default_str();
-    app->add_option("--set", options->settings,
-                    "KEY=VALUE: a tunable of `kmemlab list --tunables`; repeatable")
-        ->allow_extra_args(false);
-    app->add_option("--cpus", options->cpus, "As --set machine.cpus=N (default: as many as the trace has)");
-    app->add_option("--arena", options->arena, "As --set machine.arena=SIZE: bytes, or with K, M, G behind");
+    add_machine_options(*app, options->machine);
     app->add_option("--repetitions", options->repetitions, "Measured passes; 0: only observe")
         ->check(CLI::Range(0U, 10000U))
         ->capture_default_str();
