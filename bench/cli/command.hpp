@@ -39,6 +39,7 @@ struct Command {
 [[nodiscard]] Command add_mapping(CLI::App& program);
 [[nodiscard]] Command add_golden(CLI::App& program);
 [[nodiscard]] Command add_experiment(CLI::App& program);
+[[nodiscard]] std::vector<Command> add_kernel(CLI::App& program);
 [[nodiscard]] std::vector<Command> add_fuzz(CLI::App& program);
 /// Of all of `program`, which must outlive what is returned.
 [[nodiscard]] std::vector<Command> add_manual(CLI::App& program);

@@ -28,6 +28,7 @@ Examples:
   kmemlab mapping --json mapping.json
   kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst
   kmemlab experiment kmalloc-limits
+  kmemlab kernel build --tree ../linux --name patched
   kmemlab fuzz random --target slub --runs 1000
 Each command explains itself: kmemlab COMMAND --help)";
 
@@ -65,6 +66,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_mapping(program));
     commands.push_back(add_golden(program));
     commands.push_back(add_experiment(program));
+    for (Command& command : add_kernel(program)) commands.push_back(std::move(command));
     for (Command& command : add_fuzz(program)) commands.push_back(std::move(command));
     for (Command& command : add_manual(program)) commands.push_back(std::move(command));
     try {
@@ -79,7 +81,7 @@ int run(int argc, char** argv) {
     }
     return complain(
         "expected a command: list, trace info, trace pack, replay, inspect, workload list, peers, compare, "
-        "scale, mapping, golden check, experiment, fuzz (see --help)");
+        "scale, mapping, golden check, experiment, kernel, fuzz (see --help)");
 }
 
 }  // namespace

@@ -16,20 +16,24 @@ namespace {
 
 constexpr const char* python = "/usr/bin/python3";
 
-/// The folder of the package, beside the program in a build tree as where it is installed.
-std::string plots_folder() {
+/// A file of ours, beside the program in a build tree as where it is installed. Throws UsageError.
+std::filesystem::path data(std::string_view name) {
     const auto program = std::filesystem::read_symlink("/proc/self/exe");
-    const auto folder = (program.parent_path() / KMEMLAB_DATA / "plots").lexically_normal();
-    if (!std::filesystem::exists(folder / "__main__.py"))
-        throw UsageError::of("expected plots/ at {}, where it is installed with the program",
-                             folder.string());
-    return folder.string();
+    auto file = (program.parent_path() / KMEMLAB_DATA / name).lexically_normal();
+    if (!std::filesystem::exists(file))
+        throw UsageError::of("expected {}, where it is installed with the program", file.string());
+    return file;
 }
 
 }  // namespace
 
 std::vector<std::string> plots_words(std::string command) {
-    return {python, "-B", plots_folder(), "--program", "kmemlab", std::move(command)};
+    const std::string folder = data("plots/__main__.py").parent_path().string();
+    return {python, "-B", folder, "--program", "kmemlab", std::move(command)};
+}
+
+std::vector<std::string> guests_words(std::string command) {
+    return {python, "-B", data("guests/build.py").string(), std::move(command)};
 }
 
 int run_python(std::vector<std::string> words) {

@@ -1,4 +1,5 @@
-/// plots/, the Python beside this program, started by commands whose last step it has.
+/// The Python beside this program, started by commands whose last step it has: plots/, and what builds
+/// kernels.
 #pragma once
 
 #include <string>
@@ -10,6 +11,9 @@ namespace kmemlab::cli {
 /// The words of `python3 -m plots COMMAND`, to which options may be added. Throws UsageError if plots/ is not
 /// there.
 [[nodiscard]] std::vector<std::string> plots_words(std::string command);
+
+/// The same of `bench/guests/build.py COMMAND`.
+[[nodiscard]] std::vector<std::string> guests_words(std::string command);
 
 /// Becomes what these words say, whose status is ours: returns only by a UsageError, if Python cannot be
 /// started.

@@ -5,12 +5,14 @@
 
 #include <utility>
 
+#include "bench/replay/kernel_session.hpp"
+
 namespace kmemlab::replay {
 
 void refuse_replay_model(std::string_view name) {
     std::vector<std::string_view> names;
     for_each_model([&]<class M>() { names.push_back(M::info.name); }, ReplayModels{});
-    throw UsageError::of("no allocator '{}'; there are: {}", name, fmt::join(names, ", "));
+    throw UsageError::of("no allocator '{}'; there are: {}, and kernel:NAME", name, fmt::join(names, ", "));
 }
 
 std::string why_absent(std::string_view name) {
@@ -24,6 +26,7 @@ std::string why_absent(std::string_view name) {
 }
 
 std::vector<TunableValue> replay_tunables_of(std::string_view name, std::span<const Setting> settings) {
+    if (is_kernel(name)) return kernel_tunables(name, settings);
     std::vector<TunableValue> values;
     visit_replay_model(name, [&]<class M>() { values = tunables_of<M>(settings); });
     return values;

@@ -99,8 +99,13 @@ std::string verdict_text(const Observation& seen) {
         if (!seen.failure_reason.empty()) text += fmt::format("               {}\n", seen.failure_reason);
     }
     if (seen.violation) return text + fmt::format("  VIOLATION    {}\n", *seen.violation);
-    text += fmt::format("  laws         hold: checked {} times, every object's content at its free\n",
-                        seen.checks);
+    if (seen.checks == 0) {
+        text +=
+            "  content      of every object as it was written, at its free; laws cannot be walked there\n";
+    } else {
+        text += fmt::format("  laws         hold: checked {} times, every object's content at its free\n",
+                            seen.checks);
+    }
     if (seen.address_hash) text += fmt::format("  addresses    {:016x}\n", *seen.address_hash);
     return text;
 }

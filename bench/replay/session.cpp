@@ -1,5 +1,6 @@
 #include "bench/replay/session.hpp"
 
+#include "bench/replay/kernel_session.hpp"
 #include "bench/replay/models.hpp"
 #include "bench/replay/null_models.hpp"
 #include "bench/replay/target_session.hpp"
@@ -17,6 +18,7 @@ std::unique_ptr<Session> session_of(const typename M::Config& config, const Work
 
 std::unique_ptr<Session> open_session(std::string_view name, std::span<const Setting> settings,
                                       const Workload& work) {
+    if (is_kernel(name)) return open_kernel(name, settings, work);
     std::unique_ptr<Session> session;
     visit_replay_model(name, [&]<class M>() { session = session_of<M>(configure<M>(settings), work); });
     return session;
@@ -35,6 +37,7 @@ std::unique_ptr<Session> open_null_session(const Workload& work) {
 }
 
 Part part_of(std::string_view name) {
+    if (is_kernel(name)) return kernel_part(name);
     Part part{};
     visit_replay_model(name, [&]<class M>() { part = part_of(M::info.capabilities); });
     return part;
