@@ -37,7 +37,7 @@ struct Command {
 [[nodiscard]] Command add_compare(CLI::App& program);
 [[nodiscard]] Command add_scale(CLI::App& program);
 [[nodiscard]] Command add_mapping(CLI::App& program);
-[[nodiscard]] Command add_golden(CLI::App& program);
+[[nodiscard]] std::vector<Command> add_golden(CLI::App& program);
 [[nodiscard]] Command add_experiment(CLI::App& program);
 [[nodiscard]] std::vector<Command> add_kernel(CLI::App& program);
 [[nodiscard]] std::vector<Command> add_fuzz(CLI::App& program);

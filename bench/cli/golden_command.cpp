@@ -1,14 +1,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "allocators/base/tunable.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/output.hpp"
+#include "bench/cli/terminal.hpp"
 #include "bench/golden/check.hpp"
+#include "bench/golden/make.hpp"
 
 namespace kmemlab::cli {
 namespace {
@@ -63,9 +67,72 @@ Examples:
   kmemlab golden check tests/golden/*/*
   zstdcat trace.csv.zst | kmemlab golden check -)";
 
+struct MakeOptions {
+    std::string kernel;
+    std::string folder;
+    std::string memory = "1G";
+    std::vector<std::string> experiments;
+};
+
+std::vector<golden::Experiment> experiments_of(const MakeOptions& options, const guests::Kernel& kernel) {
+    if (options.experiments.empty()) return golden::public_experiments(kernel);
+    std::size_t memory = 0;
+    if (!parse_bytes(options.memory, memory))
+        throw UsageError::of("--memory: expected an amount as 192M, found '{}'", options.memory);
+    std::vector<golden::Experiment> list;
+    for (const std::string& command : options.experiments)
+        list.push_back(golden::experiment_of(command, memory));
+    return list;
+}
+
+int make_all(const MakeOptions& options) {
+    const guests::Kernel kernel = guests::find_kernel(options.kernel);
+    const std::filesystem::path folder = options.folder.empty() ? kernel.name : options.folder;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) throw UsageError::of("cannot write {}: {}", folder.string(), error.message());
+    const auto experiments = experiments_of(options, kernel);
+    catch_interrupts();
+    ProgressLine progress;
+    for (std::size_t i = 0; i < experiments.size(); ++i) {
+        progress.show(experiments[i].file, i, experiments.size());
+        const std::size_t rows = golden::make(kernel, experiments[i], folder);
+        if (interrupted()) return exit_interrupted;
+        progress.clear();
+        print(fmt::format("{} rows={}\n", (folder / experiments[i].file).string(), rows));
+    }
+    return exit_good;
+}
+
+constexpr const char* make_footer = R"(
+Without EXPERIMENT those that tests/golden holds of kernels for one CPU. An experiment is named by its words, with any
+size, number of operations and seed; each has a boot of its own:
+  slabtrace SIZE NOPS SEED        bulktrace SIZE NOPS SEED
+  buddytrace all|nopcp|hi NOPS SEED CAP_PAGES
+  vmalloctrace NOPS SEED          alignvm NOPS SEED
+  geometry   kmalloc   info       reap|reap0|reapsleep SIZE LOAD SEED CALLS (SLAB)
+
+Examples:
+  kmemlab golden make --kernel slub-6.1.192 --out golden
+  kmemlab golden make --kernel patched 'slabtrace 64 5000 0x99'
+  kmemlab golden check patched/*)";
+
+Command add_make(CLI::App& golden) {
+    auto options = std::make_shared<MakeOptions>();
+    CLI::App* app =
+        golden.add_subcommand("make", "Ask a kernel of `kmemlab kernel build`, and write down what it does");
+    app->add_option("--kernel", options->kernel, "Name of the kernel")->required();
+    app->add_option("--out", options->folder, "Folder of the files (default: the kernel's name)");
+    app->add_option("--memory", options->memory, "Of the machine that experiments of one's own run on")
+        ->capture_default_str();
+    app->add_option("EXPERIMENT", options->experiments, "What to do, in one word of the shell");
+    app->footer(make_footer);
+    return {app, [options](const Invocation&) { return make_all(*options); }};
+}
+
 }  // namespace
 
-Command add_golden(CLI::App& program) {
+std::vector<Command> add_golden(CLI::App& program) {
     CLI::App* app = program.add_subcommand("golden", "Compare the models with what real kernels did");
     app->footer("\nExample:\n  kmemlab golden check tests/golden/linux-6.1-slub/geometry.csv.zst");
     auto files = std::make_shared<std::vector<std::string>>();
@@ -76,7 +143,7 @@ Command add_golden(CLI::App& program) {
                      "Golden data, plain or compressed by zstd or gzip; - reads standard input")
         ->required();
     check->footer(check_footer);
-    return {check, [files](const Invocation&) { return check_all(*files); }};
+    return {{check, [files](const Invocation&) { return check_all(*files); }}, add_make(*app)};
 }
 
 }  // namespace kmemlab::cli

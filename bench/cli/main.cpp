@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
     commands.push_back(add_compare(program));
     commands.push_back(add_scale(program));
     commands.push_back(add_mapping(program));
-    commands.push_back(add_golden(program));
+    for (Command& command : add_golden(program)) commands.push_back(std::move(command));
     commands.push_back(add_experiment(program));
     for (Command& command : add_kernel(program)) commands.push_back(std::move(command));
     for (Command& command : add_fuzz(program)) commands.push_back(std::move(command));
@@ -81,7 +81,7 @@ int run(int argc, char** argv) {
     }
     return complain(
         "expected a command: list, trace info, trace pack, replay, inspect, workload list, peers, compare, "
-        "scale, mapping, golden check, experiment, kernel, fuzz (see --help)");
+        "scale, mapping, golden check, golden make, experiment, kernel, fuzz (see --help)");
 }
 
 }  // namespace

@@ -1,0 +1,36 @@
+/// Golden files of a kernel that was built by `kmemlab kernel build`: experiments in the formats that
+/// check.hpp reads, each in a boot of its own, so that the state before it is always the same.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bench/guests/kernels.hpp"
+
+namespace kmemlab::golden {
+
+struct Experiment {
+    static constexpr std::size_t usual_memory = std::size_t{1} << 30;
+
+    std::string file;     ///< "slabtrace-192.csv"
+    std::string command;  ///< "slabtrace 192 20000 0x1234567"
+    std::size_t memory = usual_memory;
+    std::string append{};  ///< a parameter of the kernel
+};
+
+/// Its file is named after all its words.
+[[nodiscard]] Experiment experiment_of(const std::string& command, std::size_t memory);
+
+/// Those that tests/golden holds of kernels for one CPU, as far as this one can do them.
+[[nodiscard]] std::vector<Experiment> public_experiments(const guests::Kernel& kernel);
+
+/// Runs one and writes its file into `folder`, whole or not at all. Returns the number of rows. Throws
+/// UsageError if the kernel does not do it.
+std::size_t make(const guests::Kernel& kernel, const Experiment& experiment,
+                 const std::filesystem::path& folder);
+
+}  // namespace kmemlab::golden
