@@ -4,6 +4,7 @@
 
 #include "bench/cli/command.hpp"
 #include "bench/cli/contests.hpp"
+#include "bench/peers/guest_contests.hpp"
 #include "bench/peers/kernel_contests.hpp"
 #include "bench/peers/peers.hpp"
 
@@ -21,6 +22,7 @@ std::string libraries_text(const std::vector<peers::PeerLibrary>& libraries) {
 struct PeersOptions {
     ContestsOptions contests;
     std::vector<std::string> kernel_times;
+    std::vector<std::string> kernels;
 };
 
 std::vector<peers::KernelTimes> read_all(const std::vector<std::string>& files) {
@@ -45,6 +47,7 @@ int compare(PeersOptions options, const Invocation& invocation) {
     if (peers::lacks_static_tls(libraries)) peers::restart_with_static_tls(invocation.argv);
     Contests contests = peers::all_contests(libraries);
     peers::add_kernel_contests(contests, times);
+    peers::add_guest_contests(contests, options.kernels);
     if (!times.empty()) options.contests = with_calibration(options.contests, contests);
     return run_contests(
         "peers", contests, options.contests,
@@ -66,6 +69,7 @@ which the filter always keeps.
 Examples:
   kmemlab peers --json peers.json
   kmemlab peers --filter '^pair/64/' --repetitions 31
+  kmemlab peers --filter '^(pair|batch.*)/64/' --kernel slub-6.1.192
   kmemlab peers --filter ^kernel- --repetitions 5 --kernel-times tests/golden/linux-6.1-timing/*)";
 
 }  // namespace
@@ -79,6 +83,11 @@ Command add_peers(CLI::App& program) {
                     "Also the works that these files tell the times of, recorded from real kernels "
                     "(tests/golden/README.md, Timings), and how ours compare")
         ->type_name("FILE");
+    app->add_option("--kernel", options->kernels,
+                    "Also these kernels of `kmemlab kernel build`, as rows WORK/SIZE/kernel:NAME")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("NAME");
     app->footer(help_footer);
     return {app, [options](const Invocation& invocation) { return compare(*options, invocation); }};
 }

@@ -17,7 +17,9 @@
  *                    nanoseconds of the operations
  *   latency FILE     the same, ticks of each operation as u32 (~0: not done)
  *   cache SIZE, uncache                       the cache of the loops below
- *   loop NAME SIZE N ORDER ROUNDS             "ok WALL CPU": a benchmark's loop
+ *   check NAME SIZE                           whether its objects keep what is written
+ *   loop NAME SIZE N ORDER ROUNDS             "ok WALL CPU": a benchmark's loop;
+ *                    NAME is kmem_cache, kmalloc, pages or floor
  *   copy FROM TO     the read returns FROM and TO to serve.c, which copies the
  *                    file; the next read answers "ok"
  *   quit             the read returns nothing: the machine is switched off
@@ -689,38 +691,117 @@ static void shuffle(u32 n, const char *order)
 	}
 }
 
-#define BATCHES(allocation, release) do {			\
-	for (k = 0; k < rounds; k++) {				\
-		for (i = 0; i < n; i++)				\
-			held[i] = (allocation);			\
-		for (i = 0; i < n; i++) {			\
-			void *p = held[turn[i]];		\
+/* One object at a time is a pair, more are a batch; the first word of each is written. */
+#define LOOP(allocation, use, release) do {			\
+	void *p;						\
 								\
+	if (n == 1) {						\
+		for (k = 0; k < rounds; k++) {			\
+			p = (allocation);			\
+			use;					\
+			release;				\
+		}						\
+	} else for (k = 0; k < rounds; k++) {			\
+		for (i = 0; i < n; i++) {			\
+			p = (allocation);			\
+			use;					\
+			held[i] = p;				\
+		}						\
+		for (i = 0; i < n; i++) {			\
+			p = held[turn[i]];			\
 			release;				\
 		}						\
 	}							\
 } while (0)
+#define WRITE (*(volatile u64 *)p = 1)
+#define KEEP asm volatile("" : "+r"(p) : : "memory")
+
+/* The least that an allocator can do, for the machine's own speed here and there. */
+static struct node { struct node *next; u64 rest[7]; } nodes[300];
+static struct node *first_node;
+
+static void fill_nodes(void)
+{
+	int i;
+
+	first_node = NULL;
+	for (i = 0; i < ARRAY_SIZE(nodes); i++) {
+		nodes[i].next = first_node;
+		first_node = &nodes[i];
+	}
+}
+
+static inline void *pop(void)
+{
+	struct node *node = first_node;
+
+	if (node)
+		first_node = node->next;
+	return node;
+}
+
+static inline void push(void *p)
+{
+	struct node *node = p;
+
+	node->next = first_node;
+	first_node = node;
+}
 
 static noinline const char *loop(const char *name, u64 size, u32 n, const char *order, u64 rounds)
 {
+	int page_order = get_order(size);
 	u64 k, wall, cpu;
 	u32 i;
 
 	if (n == 0 || n > MOST)
 		return "batches have 1 to 16384 objects";
+	if (n > ARRAY_SIZE(nodes) && !strcmp(name, "floor"))
+		return "the floor has 300 objects";
 	shuffle(n, order);
+	fill_nodes();
 	cpu = cpu_ns();
 	wall = os_nsecs();
 	if (!strcmp(name, "kmem_cache") && loop_cache)
-		BATCHES(kmem_cache_alloc(loop_cache, GFP_KERNEL), kmem_cache_free(loop_cache, p));
+		LOOP(kmem_cache_alloc(loop_cache, GFP_KERNEL), WRITE, kmem_cache_free(loop_cache, p));
 	else if (!strcmp(name, "kmalloc"))
-		BATCHES(kmalloc(size, GFP_KERNEL), kfree(p));
+		LOOP(kmalloc(size, GFP_KERNEL), WRITE, kfree(p));
 	else if (!strcmp(name, "pages"))
-		BATCHES(alloc_pages(GFP_KERNEL, get_order(size)), __free_pages(p, get_order(size)));
+		LOOP(alloc_pages(GFP_KERNEL, page_order), KEEP, __free_pages(p, page_order));
+	else if (!strcmp(name, "floor"))
+		LOOP(pop(), WRITE; KEEP, push(p); KEEP);
 	else
 		return "no such loop";
 	answer("ok %llu %llu\n", os_nsecs() - wall, cpu_ns() - cpu);
 	return NULL;
+}
+
+/* Whether many objects at once keep what is written into them. */
+static const char *check_loop(const char *name, u64 size)
+{
+	const char *found = NULL;
+	u32 i, n = 256;
+	void *p;
+
+	if (!strcmp(name, "pages") || !strcmp(name, "floor"))
+		return NULL;
+	for (i = 0; i < n; i++) {
+		p = loop_cache ? kmem_cache_alloc(loop_cache, GFP_KERNEL) : kmalloc(size, GFP_KERNEL);
+		held[i] = p;
+		if (!p)
+			return "no memory";
+		memset(p, i, size);
+	}
+	for (i = 0; i < n; i++) {
+		p = held[i];
+		if (memchr_inv(p, i, size))
+			found = "an object does not keep what was written into it";
+		if (loop_cache)
+			kmem_cache_free(loop_cache, p);
+		else
+			kfree(p);
+	}
+	return found;
 }
 
 /* ------------------------------------------------------- /proc/kmemlab ---- */
@@ -756,6 +837,14 @@ static const char *obey(void)
 		loop_cache = NULL;
 		answer("ok\n");
 		return NULL;
+	}
+	if (!strcmp(word, "check")) {
+		const char *why = sscanf(line, "%*s %63s %llu", b, &from) == 2 ? check_loop(b, from) :
+										 "expected NAME SIZE";
+
+		if (!why)
+			answer("ok\n");
+		return why;
 	}
 	if (!strcmp(word, "loop")) {
 		if (sscanf(line, "%*s %63s %llu %llu %199s %llu", b, &from, &to, a, &every) != 5)

@@ -77,7 +77,7 @@ void repeat_once(Contest& contest, ContestRow& row) {
     contest.run(row.iterations);
     const auto units = static_cast<double>(row.iterations);
     row.nanoseconds.push_back(static_cast<double>(monotonic_ns() - begin) / units);
-    row.cpu_nanoseconds.push_back((cpu_nanoseconds() - cpu_begin) / units);
+    row.cpu_nanoseconds.push_back(contest.cpu_ns().value_or(cpu_nanoseconds() - cpu_begin) / units);
     contest.finish();
 }
 

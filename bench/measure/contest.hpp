@@ -57,6 +57,8 @@ class Contest {
     virtual void finish() {}
     /// Does `count` units of the work.
     virtual void run(std::size_t count) = 0;
+    /// Processor time of the last run(), in nanoseconds, if another process did the work.
+    [[nodiscard]] virtual std::optional<double> cpu_ns() const { return {}; }
     /// Empty if the work does what it should; else what was found. Not timed.
     [[nodiscard]] virtual std::string verify() = 0;
     /// What is counted beside the time, in a pass of its own; empty: nothing.
