@@ -13,25 +13,34 @@
 #include "bench/cli/terminal.hpp"
 #include "bench/golden/check.hpp"
 #include "bench/golden/make.hpp"
+#include "bench/measure/result_file.hpp"
 
 namespace kmemlab::cli {
 namespace {
 
 /// The file's verdict; nothing, after a complaint, if the file cannot be used.
-std::optional<golden::Verdict> verdict_on(const std::string& name) {
+std::optional<golden::Verdict> verdict_on(const std::string& name, golden::Extent extent) {
     try {
-        return golden::check(golden::GoldenFile::read(name));
+        return golden::check(golden::GoldenFile::read(name), golden::Context::owned, extent);
     } catch (const UsageError& error) {
         complain(error.what());
         return std::nullopt;
     }
 }
 
-std::string text_of(const std::string& name, const golden::Verdict& verdict) {
+/// Of all rows, those that were compared and agree.
+std::string share_text(const golden::Verdict& verdict) {
+    const std::uint64_t agree = verdict.rows - verdict.differing;
+    const double percent = 100.0 * static_cast<double>(agree) / static_cast<double>(verdict.all);
+    return fmt::format(" agree={} of={} ({:.2f} %)", agree, verdict.all, percent);
+}
+
+std::string text_of(const std::string& name, const golden::Verdict& verdict, golden::Extent extent) {
     if (!verdict.skipped.empty()) return fmt::format("SKIP {} {}\n", name, verdict.skipped);
     if (verdict.difference) {
         const golden::Difference& d = *verdict.difference;
-        return fmt::format("DIFF {} row={}\n  expected {}\n  found    {}\n", name, d.row, d.expected,
+        return fmt::format("DIFF {} row={}{}\n  expected {}\n  found    {}\n", name, d.row,
+                           extent == golden::Extent::everything ? share_text(verdict) : "", d.expected,
                            d.found);
     }
     const std::string note = verdict.note.empty() ? "" : fmt::format(" ({})", verdict.note);
@@ -39,16 +48,17 @@ std::string text_of(const std::string& name, const golden::Verdict& verdict) {
 }
 
 /// The status that the file calls for.
-int check_file(const std::string& name) {
-    const std::optional<golden::Verdict> verdict = verdict_on(name);
+int check_file(const std::string& name, golden::Extent extent) {
+    const std::optional<golden::Verdict> verdict = verdict_on(name, extent);
     if (!verdict) return exit_usage;
-    print(text_of(name, *verdict));
+    print(text_of(name, *verdict, extent));
     return verdict->difference ? exit_found_fault : exit_good;
 }
 
-int check_all(const std::vector<std::string>& files) {
+int check_all(const std::vector<std::string>& files, bool everything) {
+    const auto extent = everything ? golden::Extent::everything : golden::Extent::to_first_difference;
     int status = exit_good;
-    for (const std::string& file : files) status = std::max(status, check_file(file));
+    for (const std::string& file : files) status = std::max(status, check_file(file, extent));
     return status;
 }
 
@@ -96,10 +106,12 @@ int make_all(const MakeOptions& options) {
     ProgressLine progress;
     for (std::size_t i = 0; i < experiments.size(); ++i) {
         progress.show(experiments[i].file, i, experiments.size());
-        const std::size_t rows = golden::make(kernel, experiments[i], folder);
+        const std::string text = golden::ask(kernel, experiments[i]);
         if (interrupted()) return exit_interrupted;
+        const std::string file = (folder / experiments[i].file).string();
+        write_result(file, text);
         progress.clear();
-        print(fmt::format("{} rows={}\n", (folder / experiments[i].file).string(), rows));
+        print(fmt::format("{} rows={}\n", file, golden::rows_of(text)));
     }
     return exit_good;
 }
@@ -142,8 +154,12 @@ std::vector<Command> add_golden(CLI::App& program) {
         ->add_option("FILE", *files,
                      "Golden data, plain or compressed by zstd or gzip; - reads standard input")
         ->required();
+    auto all = std::make_shared<bool>(false);
+    check->add_flag("--all", *all,
+                    "Go on behind a difference, and count the rows that agree: at least so many do, for "
+                    "the model's state is another one from there on");
     check->footer(check_footer);
-    return {{check, [files](const Invocation&) { return check_all(*files); }}, add_make(*app)};
+    return {{check, [files, all](const Invocation&) { return check_all(*files, *all); }}, add_make(*app)};
 }
 
 }  // namespace kmemlab::cli

@@ -61,7 +61,7 @@ const Format& format_of(const GoldenFile& file, const std::vector<Format>& known
 
 }  // namespace
 
-Verdict check(const GoldenFile& file, Context context) {
+Verdict check(const GoldenFile& file, Context context, Extent extent) {
     const std::vector<Format> known = formats(context);
     const Format& format = format_of(file, known);
     Verdict verdict;
@@ -69,13 +69,23 @@ Verdict check(const GoldenFile& file, Context context) {
         verdict.skipped = fmt::format("no model for this format yet: {}", format.name);
         return verdict;
     }
-    Comparison comparison{file};
+    Comparison comparison{file, extent};
     try {
         verdict.note = format.compare(comparison);
+        verdict.difference = comparison.first_difference();
     } catch (Difference& difference) {
         verdict.difference = std::move(difference);
+    } catch (const UsageError&) {
+        // Behind a difference the file's rows may be impossible for our state.
+        if (!comparison.first_difference()) throw;
+        verdict.difference = comparison.first_difference();
     }
+    verdict.differing = comparison.differing();
     verdict.rows = comparison.rows();
+    const auto lines = std::count_if(file.lines().begin(), file.lines().end(),
+                                     [](std::string_view line) { return !line.starts_with('#'); });
+    // Parameters are compared too where a format has any.
+    verdict.all = std::max(verdict.rows, static_cast<std::uint64_t>(lines));
     return verdict;
 }
 

@@ -16,12 +16,15 @@ enum class Context : std::uint8_t { owned, simulated };
 
 struct Verdict {
     std::uint64_t rows = 0;                ///< compared
+    std::uint64_t differing = 0;           ///< of them
+    std::uint64_t all = 0;                 ///< that could have been compared
     std::optional<Difference> difference;  ///< the first; nothing: all rows agree
     std::string skipped;                   ///< why there is nothing to compare with; empty: there is
     std::string note;                      ///< one line on what was inferred; mostly empty
 };
 
 /// Throws UsageError, naming file and line, if the file is of no known format or not well-formed.
-[[nodiscard]] Verdict check(const GoldenFile& file, Context context = Context::owned);
+[[nodiscard]] Verdict check(const GoldenFile& file, Context context = Context::owned,
+                            Extent extent = Extent::to_first_difference);
 
 }  // namespace kmemlab::golden

@@ -55,18 +55,24 @@ void Comparison::row_at(std::size_t line, std::string_view found) {
 
 void Comparison::same_at(std::size_t line, std::string_view expected, std::string_view found) {
     ++rows_;
-    if (expected != found) throw Difference{line + 1, std::string{expected}, std::string{found}};
+    if (expected != found) differ({line + 1, std::string{expected}, std::string{found}});
 }
 
-void Comparison::end() const {
+void Comparison::differ(Difference difference) {
+    if (extent_ == Extent::to_first_difference) throw Difference{std::move(difference)};
+    ++differing_;
+    if (!first_) first_ = std::move(difference);
+}
+
+void Comparison::end() {
     if (at_end()) return;
     check_form(line_);
-    throw Difference{line_ + 1, std::string{next()}, "no further row"};
+    differ({line_ + 1, std::string{next()}, "no further row"});
 }
 
-void Comparison::lawful(const MaybeViolation& violation) const {
+void Comparison::lawful(const MaybeViolation& violation) {
     if (!violation) return;
-    throw Difference{line_, "no broken law", "a broken law, " + violation->message()};
+    differ({line_, "no broken law", "a broken law, " + violation->message()});
 }
 
 }  // namespace kmemlab::golden

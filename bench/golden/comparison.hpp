@@ -1,11 +1,12 @@
 /// Our answers against the lines of a golden file, one after the other. The first that differs ends the
-/// comparison by throwing Difference, which check() (check.hpp) catches; a line that is no row of the format
-/// is bad input, a UsageError.
+/// comparison by throwing Difference, which check() (check.hpp) catches, unless all are to be counted; a line
+/// that is no row of the format is bad input, a UsageError.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,9 +24,18 @@ struct Difference {
     std::string found;     ///< what the model answers
 };
 
+/// Whether a comparison ends with the first difference, or goes on and counts. Behind a difference a model
+/// has another state than the kernel had, so what it counts then is a lower bound of what agrees.
+enum class Extent : std::uint8_t { to_first_difference, everything };
+
 class Comparison {
   public:
-    explicit Comparison(const GoldenFile& file) : file_{file} {}
+    explicit Comparison(const GoldenFile& file, Extent extent = Extent::to_first_difference)
+        : file_{file}, extent_{extent} {}
+
+    /// Of those compared, and the first of them.
+    [[nodiscard]] std::uint64_t differing() const { return differing_; }
+    [[nodiscard]] const std::optional<Difference>& first_difference() const { return first_; }
 
     /// Rows of the format, one of each kind: a line that is not like one of them is bad input. In a form, a
     /// number stands for any number, * for any field, ** for any rest, all else for itself.
@@ -60,19 +70,23 @@ class Comparison {
         ++rows_;
         const std::string ours = fmt::format("{}", found);
         if (ours != *expected) {
-            throw Difference{file_.line_of_parameter(key) + 1, fmt::format("{}={}", key, *expected),
-                             fmt::format("{}={}", key, ours)};
+            differ({file_.line_of_parameter(key) + 1, fmt::format("{}={}", key, *expected),
+                    fmt::format("{}={}", key, ours)});
         }
     }
     /// There must be no further line.
-    void end() const;
+    void end();
     /// A model's broken law is a difference too.
-    void lawful(const MaybeViolation& violation) const;
+    void lawful(const MaybeViolation& violation);
 
   private:
+    void differ(Difference difference);
     [[nodiscard]] bool has_form(std::string_view line) const;
 
     const GoldenFile& file_;
+    Extent extent_;
+    std::optional<Difference> first_;
+    std::uint64_t differing_ = 0;
     std::vector<std::string> forms_;
     std::size_t line_ = 0;
     std::uint64_t rows_ = 0;

@@ -9,7 +9,6 @@
 
 #include "allocators/base/check.hpp"
 #include "bench/guests/guest.hpp"
-#include "bench/measure/result_file.hpp"
 
 namespace kmemlab::golden {
 namespace {
@@ -47,16 +46,6 @@ void add_reaping(std::vector<Experiment>& list) {
     add_traces(list, "reapsleep", "4000 0x1234567 40", {256});
 }
 
-std::size_t rows_of(std::string_view text) {
-    std::size_t rows = 0;
-    bool line_begins = true;
-    for (const char c : text) {
-        if (line_begins && c != '#') ++rows;
-        line_begins = c == '\n';
-    }
-    return rows;
-}
-
 void wait_for(pid_t guest) {
     int status = 0;
     waitpid(guest, &status, 0);
@@ -88,7 +77,17 @@ std::vector<Experiment> public_experiments(const guests::Kernel& kernel) {
     return list;
 }
 
-std::size_t make(const guests::Kernel& kernel, const Experiment& experiment, const fs::path& folder) {
+std::size_t rows_of(std::string_view text) {
+    std::size_t rows = 0;
+    bool line_begins = true;
+    for (const char c : text) {
+        if (line_begins && c != '#') ++rows;
+        line_begins = c == '\n';
+    }
+    return rows;
+}
+
+std::string ask(const guests::Kernel& kernel, const Experiment& experiment) {
     const guests::ScratchFolder scratch;
     const fs::path root = scratch.path() / "root";
     guests::make_root(root, kernel.folder / "init");
@@ -99,7 +98,7 @@ std::size_t make(const guests::Kernel& kernel, const Experiment& experiment, con
     std::ifstream in{root / "out" / "out.csv", std::ios::binary};
     std::ostringstream content;
     content << in.rdbuf();
-    const std::string text = content.str();
+    std::string text = content.str();
     if (text.empty()) {
         throw UsageError::of("kernel:{}: '{}' gave nothing: {}", kernel.name, experiment.command,
                              guests::last_words(root));
@@ -108,8 +107,7 @@ std::size_t make(const guests::Kernel& kernel, const Experiment& experiment, con
         throw UsageError::of("kernel:{}: '{}': expected an experiment that this kernel knows", kernel.name,
                              experiment.command);
     }
-    write_result((folder / experiment.file).string(), text);
-    return rows_of(text);
+    return text;
 }
 
 }  // namespace kmemlab::golden

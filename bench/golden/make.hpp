@@ -3,10 +3,8 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
-#include <functional>
-#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/guests/kernels.hpp"
@@ -28,9 +26,10 @@ struct Experiment {
 /// Those that tests/golden holds of kernels for one CPU, as far as this one can do them.
 [[nodiscard]] std::vector<Experiment> public_experiments(const guests::Kernel& kernel);
 
-/// Runs one and writes its file into `folder`, whole or not at all. Returns the number of rows. Throws
-/// UsageError if the kernel does not do it.
-std::size_t make(const guests::Kernel& kernel, const Experiment& experiment,
-                 const std::filesystem::path& folder);
+/// Runs one in a boot of its own: the text of its file. Throws UsageError if the kernel does not do it.
+[[nodiscard]] std::string ask(const guests::Kernel& kernel, const Experiment& experiment);
+
+/// Rows of such a text, without its parameters.
+[[nodiscard]] std::size_t rows_of(std::string_view text);
 
 }  // namespace kmemlab::golden

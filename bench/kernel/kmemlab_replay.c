@@ -78,7 +78,6 @@ static struct cache *descriptions;
 static struct kmem_cache **caches;
 static void **slots;
 static u32 *ticks;
-static u64 *addresses;
 
 /* ---------------------------------------------------------- the host ---- */
 
@@ -536,7 +535,6 @@ static void observe_one(const struct operation *op, u64 i)
 		}
 		if (!memory_of(op))	/* of size 0 */
 			return;
-		addresses[i] = (u64)memory_of(op);
 		requested_now += requested_of(op);
 		handed_out_now += usable_of(op);
 		check_birth(op, i);
@@ -561,7 +559,6 @@ static void observe(u64 from, u64 to, u64 every)
 
 	if (from == 0) {
 		memset(&seen, 0, sizeof(seen));
-		memset(addresses, 0, prog.operations * sizeof(*addresses));
 		requested_now = handed_out_now = 0;
 		first_pages = pages_held();
 	}
@@ -590,8 +587,7 @@ static void observed(const char *path)
 	seen.operations = prog.operations;
 	seen.orders = ORDERS;
 	if (fd >= 0 && write_all(fd, &seen, sizeof(seen)) &&
-	    write_all(fd, moments, seen.moments * sizeof(*moments)) &&
-	    write_all(fd, addresses, prog.operations * sizeof(*addresses)))
+	    write_all(fd, moments, seen.moments * sizeof(*moments)))
 		answer("ok\n");
 	else
 		answer("error cannot write %s\n", path);
@@ -613,14 +609,12 @@ static void unload(void)
 	vfree(slots);
 	vfree(born);
 	vfree(ticks);
-	vfree(addresses);
 	operations = NULL;
 	descriptions = NULL;
 	caches = NULL;
 	slots = NULL;
 	born = NULL;
 	ticks = NULL;
-	addresses = NULL;
 	memset(&prog, 0, sizeof(prog));
 	known_gfps = 0;
 }
@@ -645,8 +639,7 @@ static const char *load(const char *path)
 	slots = vzalloc((prog.slots + 1) * sizeof(*slots));
 	born = vzalloc((prog.slots + 1) * sizeof(*born));
 	ticks = vzalloc(prog.operations * sizeof(*ticks));
-	addresses = vzalloc(prog.operations * sizeof(*addresses));
-	if (!operations || !descriptions || !caches || !slots || !born || !ticks || !addresses) {
+	if (!operations || !descriptions || !caches || !slots || !born || !ticks) {
 		os_close_file(fd);
 		return "the guest's memory is too small for the program";
 	}

@@ -8,11 +8,9 @@
 #include <cstring>
 #include <fstream>
 #include <type_traits>
-#include <unordered_map>
 
 #include "allocators/machine/machine_config.hpp"
 #include "bench/guests/guest.hpp"
-#include "bench/replay/address_hash.hpp"
 
 namespace kmemlab::replay {
 namespace {
@@ -106,19 +104,6 @@ void write_program(const std::filesystem::path& file, const Workload& work) {
     if (!out.flush()) throw UsageError::of("cannot write {}", file.string());
 }
 
-/// Addresses as pages in order of appearance and offsets in them: the same whatever memory the guest was
-/// given.
-std::uint64_t hash_of(const std::vector<std::uint64_t>& addresses) {
-    std::unordered_map<std::uint64_t, std::uint64_t> pages;
-    AddressHash hash;
-    for (const std::uint64_t address : addresses) {
-        if (address == 0) continue;
-        hash.add(pages.try_emplace(address >> page_shift, pages.size()).first->second);
-        hash.add(address & (page_size - 1));
-    }
-    return hash.value();
-}
-
 class KernelSession final : public Session {
   public:
     KernelSession(std::string_view name, const guests::Kernel& kernel, std::size_t memory,
@@ -209,8 +194,6 @@ class KernelSession final : public Session {
         get(in, &form, 1);
         std::vector<MomentForm> moments(in ? form.moments : 0);
         get(in, moments.data(), moments.size());
-        std::vector<std::uint64_t> addresses(work_.operations.size());
-        get(in, addresses.data(), addresses.size());
         if (!in) throw UsageError::of("{}: what the guest observed is truncated", name_);
         seen.operations = form.operations;
         seen.failures = form.failures;
@@ -224,7 +207,6 @@ class KernelSession final : public Session {
             if (work_.other_cpu[i]) ++seen.frees_on_other_cpu[static_cast<std::size_t>(Path::opaque)];
         }
         if (form.violation[0] != 0) seen.violation = form.violation.data();
-        seen.address_hash = hash_of(addresses);
     }
 
     [[nodiscard]] Moment moment_of(const MomentForm& form) const {

@@ -3,7 +3,7 @@
 /// one CPU's order; ticks are of the same counter as everybody's, and come out as raw samples.
 ///
 /// What a kernel does not tell: the path of an operation (all are opaque), its metadata. What it held when it
-/// had booted is not counted.
+/// had booted is not counted, and as that varies a little from boot to boot, there is no hash of addresses.
 #pragma once
 
 #include <memory>

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "allocators/machine/page.hpp"
-#include "bench/replay/address_hash.hpp"
 #include "bench/replay/huge_pages.hpp"
 #include "bench/replay/object_target.hpp"
 #include "bench/replay/observation.hpp"
@@ -19,6 +18,16 @@
 #include "bench/replay/workload.hpp"
 
 namespace kmemlab::replay {
+
+/// FNV-1a over 64-bit words.
+class AddressHash {
+  public:
+    void add(std::uint64_t word) { hash_ = (hash_ ^ word) * 0x100000001b3U; }
+    [[nodiscard]] std::uint64_t value() const { return hash_; }
+
+  private:
+    std::uint64_t hash_ = 0xcbf29ce484222325U;
+};
 
 template <class Target>
 class Observer {
