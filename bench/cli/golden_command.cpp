@@ -81,6 +81,7 @@ struct MakeOptions {
     std::string kernel;
     std::string folder;
     std::string memory = "1G";
+    unsigned cpus = 4;
     std::vector<std::string> experiments;
 };
 
@@ -91,7 +92,7 @@ std::vector<golden::Experiment> experiments_of(const MakeOptions& options, const
         throw UsageError::of("--memory: expected an amount as 192M, found '{}'", options.memory);
     std::vector<golden::Experiment> list;
     for (const std::string& command : options.experiments)
-        list.push_back(golden::experiment_of(command, memory));
+        list.push_back(golden::experiment_of(command, memory, options.cpus));
     return list;
 }
 
@@ -117,12 +118,15 @@ int make_all(const MakeOptions& options) {
 }
 
 constexpr const char* make_footer = R"(
-Without EXPERIMENT those that tests/golden holds of kernels for one CPU. An experiment is named by its words, with any
+Without EXPERIMENT those that tests/golden holds of such kernels. An experiment is named by its words, with any
 size, number of operations and seed; each has a boot of its own:
   slabtrace SIZE NOPS SEED        bulktrace SIZE NOPS SEED
   buddytrace all|nopcp|hi NOPS SEED CAP_PAGES
   vmalloctrace NOPS SEED          alignvm NOPS SEED
   geometry   kmalloc   info       reap|reap0|reapsleep SIZE LOAD SEED CALLS (SLAB)
+Of a kernel for several CPUs (kernel build --smp), POLICY being local, random, prodcons or pingpong:
+  slabtrace SIZE POLICY NOPS SEED   buddytrace all|nopcp|hi|atomic POLICY NOPS SEED CAP_PAGES
+  vmalloctrace NOPS SEED            stacktrace NOPS SEED   geometry   info
 
 Examples:
   kmemlab golden make --kernel slub-6.1.192 --out golden
@@ -136,6 +140,9 @@ Command add_make(CLI::App& golden) {
     app->add_option("--kernel", options->kernel, "Name of the kernel")->required();
     app->add_option("--out", options->folder, "Folder of the files (default: the kernel's name)");
     app->add_option("--memory", options->memory, "Of the machine that experiments of one's own run on")
+        ->capture_default_str();
+    app->add_option("--cpus", options->cpus, "The same, of a kernel for several")
+        ->check(CLI::Range(2U, 8U))
         ->capture_default_str();
     app->add_option("EXPERIMENT", options->experiments, "What to do, in one word of the shell");
     app->footer(make_footer);

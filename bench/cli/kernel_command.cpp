@@ -17,6 +17,7 @@ struct BuildOptions {
     std::vector<std::string> kconfig;
     std::string append;
     unsigned jobs = 0;
+    bool smp = false;
 };
 
 std::vector<std::string> words_of(const BuildOptions& options) {
@@ -29,6 +30,7 @@ std::vector<std::string> words_of(const BuildOptions& options) {
     add("--name", options.name);
     for (const std::string& option : options.kconfig) add("--kconfig", option);
     add("--append", options.append);
+    if (options.smp) words.emplace_back("--smp");
     if (options.jobs != 0) add("--jobs", fmt::format("{}", options.jobs));
     return words;
 }
@@ -68,6 +70,8 @@ Command add_build(CLI::App& kernel) {
         ->allow_extra_args(false)
         ->check(kconfig_fault);
     app->add_option("--append", options->append, "Parameters it is booted with, as slub_min_objects=16");
+    app->add_flag("--smp", options->smp,
+                  "For several CPUs, by QEMU's emulation: decisions only (golden make)");
     app->add_option("--jobs", options->jobs, "Compilers at once (default: as many as there are CPUs)");
     app->footer(build_footer);
     return {app, [options](const Invocation&) { return run_python(words_of(*options)); }};

@@ -70,22 +70,24 @@ Verdict check(const GoldenFile& file, Context context, Extent extent) {
         return verdict;
     }
     Comparison comparison{file, extent};
+    bool whole = true;
     try {
         verdict.note = format.compare(comparison);
         verdict.difference = comparison.first_difference();
     } catch (Difference& difference) {
         verdict.difference = std::move(difference);
+        whole = false;
     } catch (const UsageError&) {
         // Behind a difference the file's rows may be impossible for our state.
         if (!comparison.first_difference()) throw;
         verdict.difference = comparison.first_difference();
+        whole = false;
     }
     verdict.differing = comparison.differing();
     verdict.rows = comparison.rows();
     const auto lines = std::count_if(file.lines().begin(), file.lines().end(),
                                      [](std::string_view line) { return !line.starts_with('#'); });
-    // Parameters are compared too where a format has any.
-    verdict.all = std::max(verdict.rows, static_cast<std::uint64_t>(lines));
+    verdict.all = whole ? verdict.rows : std::max(verdict.rows, static_cast<std::uint64_t>(lines));
     return verdict;
 }
 

@@ -18,12 +18,13 @@ struct Experiment {
     std::string command;  ///< "slabtrace 192 20000 0x1234567"
     std::size_t memory = usual_memory;
     std::string append{};  ///< a parameter of the kernel
+    unsigned cpus = 4;     ///< of a kernel for several
 };
 
 /// Its file is named after all its words.
-[[nodiscard]] Experiment experiment_of(const std::string& command, std::size_t memory);
+[[nodiscard]] Experiment experiment_of(const std::string& command, std::size_t memory, unsigned cpus);
 
-/// Those that tests/golden holds of kernels for one CPU, as far as this one can do them.
+/// Those that tests/golden holds of such kernels, as far as this one can do them.
 [[nodiscard]] std::vector<Experiment> public_experiments(const guests::Kernel& kernel);
 
 /// Runs one in a boot of its own: the text of its file. Throws UsageError if the kernel does not do it.

@@ -1,4 +1,4 @@
-"""Builds a kernel tree as a User-Mode Linux guest: `kmemlab kernel build`, `fetch`, `list` and `remove`.
+"""Builds a kernel tree as a guest, User-Mode Linux or (--smp) for QEMU: `kmemlab kernel build`, `fetch`, `list`, `remove`.
 
 The tree is not touched: the build sees a folder of symbolic links to it, in which a few files are our own (mm/Makefile and
 what it names; see EDITS). Its objects stay in the cache, so the next build of the tree compiles only what has changed. What
@@ -7,7 +7,8 @@ comes out lies in the cache under the kernel's name:
     linux          with mm/kmemlab_replay.c: what `kmemlab replay` and `peers` drive
     linux-golden   without it: what `kmemlab golden make` asks
     serve, init    the guest's first process for the one and the other
-    kernel.json    facts: name, release, allocator, tree, state, options, append
+    bzImage        --smp: what `kmemlab golden make` asks, in its stead
+    kernel.json    facts: name, release, allocator, smp, tree, state, options, append
 
 Exit status: 0 done, 2 it cannot be done, told in one line.
 """
@@ -94,7 +95,7 @@ def tree_state(tree: Path) -> str:
 
 
 def add_our_objects(text: str) -> str:
-    return text + "obj-y += kmemref.o\nobj-$(KMEMLAB_REPLAY) += kmemlab_replay.o\n"
+    return text + "".join(f"obj-$({source.stem.upper()}) += {source.stem}.o\n" for source in ADDED.values())
 
 
 def writable_xstate(text: str) -> str:
@@ -105,7 +106,10 @@ def writable_xstate(text: str) -> str:
 
 
 EDITS = {"mm/Makefile": add_our_objects, "arch/x86/um/os-Linux/registers.c": writable_xstate}
-ADDED = {"mm/kmemref.c": GUEST / "kmemref.c", "mm/kmemlab_replay.c": GUEST / "kmemlab_replay.c"}
+ADDED = {f"mm/{name}": GUEST / name for name in ("kmemref.c", "kmemlab_replay.c", "kmemsmp.c")}
+# What is built: the images, by which of ADDED are in them and where make leaves them.
+UML_IMAGES = {"linux-golden": (("KMEMREF",), "linux"), "linux": (("KMEMREF", "KMEMLAB_REPLAY"), "linux")}
+SMP_IMAGES = {"bzImage": (("KMEMSMP",), "arch/x86/boot/bzImage")}
 
 
 def write_if_other(file: Path, text: str) -> None:
@@ -139,9 +143,9 @@ def link_tree(tree: Path, view: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------- building
 
 
-def fragment(allocator: str, options: list) -> str:
+def fragment(allocator: str, options: list, smp: bool) -> str:
     given = {option.split("=", 1)[0] for option in options}
-    kept = [line for line in (GUEST / "uml.config").read_text().splitlines() if line.split("=", 1)[0] not in given]
+    kept = [line for line in (GUEST / ("smp.config" if smp else "uml.config")).read_text().splitlines() if line.split("=", 1)[0] not in given]
     return "\n".join([*kept, f"CONFIG_{allocator.upper()}=y", *options]) + "\n"
 
 
@@ -149,7 +153,7 @@ def run_make(view: Path, objects: Path, log: Path, *words: str) -> None:
     """make, its output behind `log`."""
     # The same bytes whoever builds, and when.
     who = {"KBUILD_BUILD_USER": "kmemlab", "KBUILD_BUILD_HOST": "kmemlab", "KBUILD_BUILD_TIMESTAMP": "1970-01-01"}
-    command = ["make", "-C", view, "ARCH=um", f"O={objects}", *words]
+    command = ["make", "-C", view, f"O={objects}", *words]
     with log.open("a") as out:
         out.write(f"{' '.join(map(str, command))}\n")
         out.flush()
@@ -181,7 +185,7 @@ def tell(text: str) -> None:
 
 
 def boots(kernel: Path) -> None:
-    """Throws if UML does not run on this machine."""
+    """Throws if a UML kernel does not run on this machine."""
     root = kernel / "try"
     shutil.rmtree(root, ignore_errors=True)
     for name in ("proc", "sys", "dev", "out", "tmp"):
@@ -210,52 +214,67 @@ def release_of(tree: Path) -> str:
     return ".".join(part.group(1) for part in parts)
 
 
-def build(tree: Path, allocator: str, name: str, options: list, append: str, jobs: int) -> None:
+def facts_of(tree: Path, allocator: str, name: str, options: list, append: str, smp: bool) -> dict:
+    release = release_of(tree)
+    guest = hashlib.sha256(b"".join(f.read_bytes() for f in sorted(GUEST.iterdir()))).hexdigest()[:16]
+    return {"name": name or f"{allocator}-{release}" + ("-smp" if smp else ""), "release": release, "allocator": allocator,
+            "smp": smp, "tree": str(tree), "state": tree_state(tree), "options": options, "append": append, "guest": guest}
+
+
+def compile_kernel(facts: dict, tree: Path, kernel: Path, jobs: int) -> None:
+    """Leaves the images in `kernel`."""
+    name, allocator, options, smp = (facts[key] for key in ("name", "allocator", "options", "smp"))
+    place = hashlib.sha256(f"{tree} {allocator} {options}{' smp' if smp else ''}".encode()).hexdigest()[:16]
+    work = cache() / "build" / place
+    view, objects, log = work / "tree", work / "objects", work / "log"
+    objects.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    link_tree(tree, view)
+    (work / "fragment").write_text(fragment(allocator, options, smp))
+    architecture = "ARCH=x86_64" if smp else "ARCH=um"
+    tell(f"{name}: configuring")
+    run_make(view, objects, log, "-s", architecture, f"KCONFIG_ALLCONFIG={work / 'fragment'}", "allnoconfig")
+    config = (objects / ".config").read_text()
+    check_config(config, allocator, options, facts["release"])
+    (kernel / "config").write_text(config)
+    # UML's own code model makes every call indirect; a kernel on the bare machine has the small one.
+    flags = [] if smp else ["KCFLAGS=-mcmodel=small"]
+    for image, (ours, made) in (SMP_IMAGES if smp else UML_IMAGES).items():
+        tell(f"{name}: compiling {image} (log: {log})")
+        run_make(view, objects, log, f"-j{jobs}", architecture, *flags, *(f"{word}=y" for word in ours), Path(made).name)
+        shutil.copy(objects / made, kernel / image)
+
+
+def build(tree: Path, allocator: str, name: str, options: list, append: str, jobs: int, smp: bool) -> None:
     if not (tree / "mm" / "Makefile").exists():
         hint = "; `kmemlab kernel fetch` brings Debian's" if tree == fetched("6.1") else ""
         raise CannotBuild(f"{tree}: expected a kernel tree{hint}")
     missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
     if missing:
         raise CannotBuild(f"missing packages: {' '.join(missing)}")
-    release = release_of(tree)
-    name = name or f"{allocator}-{release}"
+    wanted = facts_of(tree, allocator, name, options, append, smp)
+    name, what = wanted["name"], f"{wanted['name']}: linux {wanted['release']}, {allocator}"
     kernel = cache() / "kernels" / name
-    wanted = {"name": name, "release": release, "allocator": allocator, "tree": str(tree), "state": tree_state(tree),
-              "options": options, "append": append,
-              "guest": hashlib.sha256(b"".join(f.read_bytes() for f in sorted(GUEST.iterdir()))).hexdigest()[:16]}
     facts = kernel / "kernel.json"
     if facts.exists() and json.loads(facts.read_text()) == wanted:
-        print(f"{name}: linux {release}, {allocator}, as it was built before")
+        print(f"{what}, as it was built before")
         return
-    place = hashlib.sha256(f"{tree} {allocator} {options}".encode()).hexdigest()[:16]
-    work = cache() / "build" / place
-    view, objects, log = work / "tree", work / "objects", work / "log"
-    objects.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
-    link_tree(tree, view)
-    (work / "fragment").write_text(fragment(allocator, options))
-    tell(f"{name}: configuring")
-    run_make(view, objects, log, "-s", f"KCONFIG_ALLCONFIG={work / 'fragment'}", "allnoconfig")
-    check_config((objects / ".config").read_text(), allocator, options, release)
-    kernel.mkdir(parents=True, exist_ok=True)
-    facts.unlink(missing_ok=True)
-    # UML's own code model makes every call indirect; a kernel on the bare machine has the small one.
-    for target, replay in (("linux-golden", ""), ("linux", "y")):
-        tell(f"{name}: compiling {target} (log: {log})")
-        run_make(view, objects, log, f"-j{jobs}", "KCFLAGS=-mcmodel=small", f"KMEMLAB_REPLAY={replay}", "linux")
-        shutil.copy(objects / "linux", kernel / target)
-    shutil.copy(objects / ".config", kernel / "config")
-    compile_guest("init.c", kernel / "init")
-    compile_guest("serve.c", kernel / "serve")
-    boots(kernel)
+    shutil.rmtree(kernel, ignore_errors=True)
+    kernel.mkdir(parents=True)
+    compile_kernel(wanted, tree, kernel, jobs)
+    if not smp:
+        compile_guest("init.c", kernel / "init")
+        compile_guest("serve.c", kernel / "serve")
+        boots(kernel)
     facts.write_text(json.dumps(wanted, indent=1) + "\n")
-    print(f"{name}: linux {release}, {allocator}; kmemlab replay TRACE --allocator {allocator},kernel:{name}")
+    print(f"{what}; " + (f"kmemlab golden make --kernel {name}" if smp else
+                         f"kmemlab replay TRACE --allocator {allocator},kernel:{name}"))
 
 
 def show() -> None:
     for facts in sorted((cache() / "kernels").glob("*/kernel.json")):
         known = json.loads(facts.read_text())
-        extra = " ".join([*known["options"], known["append"]]).strip()
+        extra = " ".join([*(["smp"] if known["smp"] else []), *known["options"], known["append"]]).strip()
         print(f"{known['name']:<20} linux {known['release']:<10} {known['allocator']:<5} {known['tree']} {extra}".rstrip())
 
 
@@ -281,6 +300,7 @@ def parse(arguments: list) -> argparse.Namespace:
     command.add_argument("--kconfig", action="append", default=[])
     command.add_argument("--append", default="")
     command.add_argument("--jobs", type=int, default=os.cpu_count())
+    command.add_argument("--smp", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -294,7 +314,8 @@ def main(arguments: list) -> None:
         remove(options.names)
     else:
         tree = Path(options.tree).resolve() if options.tree else fetched("6.1")
-        build(tree, options.config, options.name, options.kconfig, options.append, options.jobs)
+        build(tree, options.config, options.name, options.kconfig, options.append, options.jobs,
+              options.smp)
 
 
 if __name__ == "__main__":

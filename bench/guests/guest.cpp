@@ -55,7 +55,7 @@ std::vector<std::string> kernel_line(const Kernel& kernel, const std::string& im
     dup2(out, 1);
     dup2(out, 2);
     if (channel >= 0) fcntl(channel, F_SETFD, 0);
-    execve(words[0], words.data(), environment.data());
+    execvpe(words[0], words.data(), environment.data());
     _exit(127);
 }
 
@@ -106,9 +106,7 @@ std::string last_words(const fs::path& root) {
     return last.empty() ? "it printed nothing" : last;
 }
 
-pid_t boot(const Kernel& kernel, const std::string& image, const fs::path& root, std::size_t memory,
-           int channel) {
-    std::vector<std::string> words = kernel_line(kernel, image, root, memory, channel);
+pid_t start(std::vector<std::string> words, const fs::path& root, int channel) {
     std::vector<std::string> variables = guest_environment();
     std::vector<char*> argv = pointers(words);
     std::vector<char*> environment = pointers(variables);
@@ -119,7 +117,13 @@ pid_t boot(const Kernel& kernel, const std::string& image, const fs::path& root,
     return pid;
 }
 
+pid_t boot(const Kernel& kernel, const std::string& image, const fs::path& root, std::size_t memory,
+           int channel) {
+    return start(kernel_line(kernel, image, root, memory, channel), root, channel);
+}
+
 Guest::Guest(const Kernel& kernel, std::size_t memory) : name_{kernel.name} {
+    if (kernel.smp) give_up("expected a kernel for one CPU; of this one golden files can be made");
     make_root(folder() / "root", kernel.folder / "serve");
     int ends[2];  // NOLINT(cppcoreguidelines-avoid-c-arrays,modernize-avoid-c-arrays): what socketpair takes
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "bench/guests/kernels.hpp"
 
@@ -29,8 +30,12 @@ class ScratchFolder {
     std::filesystem::path path_;
 };
 
-/// Starts the kernel `image` of `kernel` with `root` as its root folder, whose /init runs first; `channel` is
-/// a descriptor that the guest inherits, or -1. What it prints goes to root/console. Throws UsageError.
+/// Starts a program as a guest: with an address space that is always the same, in a process group of its own,
+/// what it prints in root/console. `channel`: a descriptor that it inherits, or -1. Throws UsageError.
+[[nodiscard]] pid_t start(std::vector<std::string> words, const std::filesystem::path& root, int channel);
+
+/// Starts the kernel `image` of `kernel` with `root` as its root folder, whose /init runs first, and `memory`
+/// bytes.
 [[nodiscard]] pid_t boot(const Kernel& kernel, const std::string& image, const std::filesystem::path& root,
                          std::size_t memory, int channel);
 

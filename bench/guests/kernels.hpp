@@ -17,6 +17,7 @@ struct Kernel {
     std::string state;      ///< a hash of that folder's files at that time
     std::string options;    ///< of its configuration, beyond ours
     std::string append;     ///< parameters that it is booted with
+    bool smp = false;       ///< for several CPUs, by QEMU: only golden files can be made of it
     std::filesystem::path folder;
 
     /// "Linux 6.1.192, slub, tree 0123456789abcdef": what it is, for results.
