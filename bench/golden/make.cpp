@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string_view>
@@ -110,9 +111,21 @@ std::string ask_uml(const guests::Kernel& kernel, const Experiment& experiment, 
     return content_of(root / "out" / "out.csv");
 }
 
+constexpr const char* emulator = "qemu-system-x86_64";
+
+void require_emulator() {
+    const char* path = std::getenv("PATH");
+    std::istringstream folders{path == nullptr ? "" : path};
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        if (fs::exists(fs::path{folder} / emulator)) return;
+    }
+    throw UsageError::of("expected {} in PATH; Debian's package is qemu-system-x86", emulator);
+}
+
 /// What a kernel in QEMU writes to the debugging port, asked by a parameter. Translated code, one thread: the
 /// same each time. Memory above `low` lies beyond 4 GiB, so that the zones exist with little of it.
 std::string ask_qemu(const guests::Kernel& kernel, const Experiment& experiment, const fs::path& root) {
+    require_emulator();
     fs::create_directories(root);
     const std::size_t mebibytes = experiment.memory / mebibyte;
     const std::size_t low = experiment.memory == tight_memory ? mebibytes / 3 : mebibytes / 2;

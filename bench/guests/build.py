@@ -54,6 +54,13 @@ def as_root(command: list) -> list:
     raise CannotBuild(f"neither root nor sudo: type, as root: {' '.join(command)}")
 
 
+def missing_packages(smp: bool) -> list:
+    missing = {package for tool, package in TOOLS.items() if not shutil.which(tool)}
+    if smp and not Path("/usr/include/gelf.h").exists():
+        missing.add("libelf-dev")
+    return sorted(missing)
+
+
 def fetch(version: str) -> None:
     """Installs Debian's package of that version and unpacks it into the cache."""
     tree = fetched(version)
@@ -62,7 +69,7 @@ def fetch(version: str) -> None:
         return
     archive = Path(f"/usr/src/linux-source-{version}.tar.xz")
     wanted = [] if archive.exists() else [f"linux-source-{version}"]
-    wanted += sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+    wanted += missing_packages(smp=False)
     if wanted:
         install = as_root(["apt-get", "install", "-y", "--no-install-recommends", *wanted])
         done = subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -249,7 +256,7 @@ def build(tree: Path, allocator: str, name: str, options: list, append: str, job
     if not (tree / "mm" / "Makefile").exists():
         hint = "; `kmemlab kernel fetch` brings Debian's" if tree == fetched("6.1") else ""
         raise CannotBuild(f"{tree}: expected a kernel tree{hint}")
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+    missing = missing_packages(smp)
     if missing:
         raise CannotBuild(f"missing packages: {' '.join(missing)}")
     wanted = facts_of(tree, allocator, name, options, append, smp)
@@ -274,7 +281,7 @@ def build(tree: Path, allocator: str, name: str, options: list, append: str, job
 def show() -> None:
     for facts in sorted((cache() / "kernels").glob("*/kernel.json")):
         known = json.loads(facts.read_text())
-        extra = " ".join([*(["smp"] if known["smp"] else []), *known["options"], known["append"]]).strip()
+        extra = " ".join([*(["smp"] if known.get("smp") else []), *known["options"], known["append"]]).strip()
         print(f"{known['name']:<20} linux {known['release']:<10} {known['allocator']:<5} {known['tree']} {extra}".rstrip())
 
 

@@ -28,9 +28,9 @@ class Cache {
     }
 
     /// The shell's words before the program's.
-    [[nodiscard]] Outcome run(const std::string& arguments) const {
-        return kmemlab::test::run_shell(
-            fmt::format("XDG_CACHE_HOME={} {} {}", folder_.file(""), KMEMLAB_PROGRAM, arguments));
+    [[nodiscard]] Outcome run(const std::string& arguments, const std::string& variables = "") const {
+        return kmemlab::test::run_shell(fmt::format("cd {0} && {1} XDG_CACHE_HOME={0} {2} {3}",
+                                                    folder_.file(""), variables, KMEMLAB_PROGRAM, arguments));
     }
     void refuses(const std::string& arguments, const std::string& because) const {
         CAPTURE(arguments);
@@ -91,7 +91,11 @@ TEST_CASE("what a guest left out of a file is found") {
 TEST_CASE("of a kernel for several CPUs only golden files can be made") {
     std::string facts = Cache::whole_facts;
     facts.replace(facts.find("false"), 5, "true");
-    Cache{"{}", facts}.refuses(replay + "played", "expected a kernel for one CPU");
+    const Cache cache{"{}", facts};
+    cache.refuses(replay + "played", "expected a kernel for one CPU");
+    const Outcome without = cache.run("golden make --kernel played", "PATH=/nowhere");
+    CHECK(without.status == 2);
+    CHECK_THAT(without.err, Contains("expected qemu-system-x86_64 in PATH"));
 }
 
 TEST_CASE("words of kernel commands are checked before anything is done") {
