@@ -65,6 +65,7 @@ def parser():
                                                "Mann and Whitney's p raised for the number of rows, the effect (in which share of the pairs B is slower), "
                                                "and a verdict where interval and p agree.")
     compare_.add_argument("files", nargs="*", metavar="FILE", help="A and B; with --self-check any number")
+    compare_.add_argument("--names", nargs=2, metavar="NAME", help="what A and B are called (default: as their files)")
     compare_.add_argument("--run", nargs=2, metavar="COMMAND", help="instead of files: start two commands in turns, each with --json FILE "
                                                                      "behind it (or FILE in the place of a {}), and compare the medians of the runs")
     compare_.add_argument("--repetitions", type=count, default=TURNS, metavar="N", help="of --run (default: %(default)s)")

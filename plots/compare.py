@@ -249,6 +249,8 @@ def pair_of(arguments):
         raise InputError(f"expected two result files, found {len(arguments.files)}")
     pair = load_pair(*arguments.files)
     check(*pair)
+    for run, name in zip(pair, arguments.names or ()):
+        run.path = run.label = name
     return pair
 
 

@@ -26,8 +26,7 @@ constexpr std::size_t tight_memory = 120 * mebibyte;
 void add_traces(std::vector<Experiment>& list, const std::string& kind, const std::string& rest,
                 std::initializer_list<int> sizes) {
     for (const int size : sizes) {
-        const std::string number = std::to_string(size);
-        list.push_back({kind + "-" + number + ".csv", kind + " " + number + " " + rest});
+        list.push_back({fmt::format("{}-{}.csv", kind, size), fmt::format("{} {} {}", kind, size, rest)});
     }
 }
 

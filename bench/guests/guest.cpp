@@ -61,6 +61,7 @@ std::vector<std::string> kernel_line(const Kernel& kernel, const std::string& im
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> list;
+    list.reserve(words.size() + 1);
     for (std::string& word : words) list.push_back(word.data());
     list.push_back(nullptr);
     return list;
@@ -98,12 +99,15 @@ void make_root(const fs::path& root, const fs::path& init) {
 }
 
 std::string last_words(const fs::path& root) {
-    std::ifstream in{root / "console"};
-    std::string last;
-    for (std::string line; std::getline(in, line);) {
-        if (!line.empty()) last = line;
+    std::string last = "it printed nothing";
+    // An emulator's own complaints come after what its guest prints.
+    for (const char* name : {"serial", "console"}) {
+        std::ifstream in{root / name};
+        for (std::string line; std::getline(in, line);) {
+            if (!line.empty()) last = line;
+        }
     }
-    return last.empty() ? "it printed nothing" : last;
+    return last;
 }
 
 pid_t start(std::vector<std::string> words, const fs::path& root, int channel) {

@@ -29,7 +29,8 @@ std::vector<std::string_view> columns_of(const std::vector<std::string_view>& li
     if (first == lines.end()) return {};
     std::vector<std::string_view> names = split(*first, ',');
     const auto is_name = [](std::string_view field) {
-        return !field.empty() && field.find_first_of("0123456789=-") != 0 && field.find('=') == field.npos;
+        return !field.empty() && field.find_first_of("0123456789=-") != 0 &&
+               field.find('=') == std::string_view::npos;
     };
     return std::all_of(names.begin(), names.end(), is_name) ? names : std::vector<std::string_view>{};
 }
