@@ -207,7 +207,7 @@ std::size_t rows_of(std::string_view text) {
 
 std::string ask(const guests::Kernel& kernel, const Experiment& experiment) {
     const guests::ScratchFolder scratch;
-    const fs::path root = scratch.path() / "root";
+    const fs::path root = scratch.path() / "rt";
     std::string text = kernel.smp ? ask_qemu(kernel, experiment, root) : ask_uml(kernel, experiment, root);
     if (text.empty()) {
         throw UsageError::of("kernel:{}: '{}' gave nothing: {}", kernel.name, experiment.command,

@@ -35,7 +35,8 @@ std::vector<std::string> kernel_line(const Kernel& kernel, const std::string& im
                                    "rw",
                                    "init=/init",
                                    "con=null",
-                                   "con0=null,fd:1"};
+                                   "con0=null,fd:1",
+                                   fmt::format("umid=kmr{:05}", getpid() % 100000)};
     if (channel >= 0) words.push_back(fmt::format("kmemlab={}", channel));
     std::istringstream more{kernel.append};
     for (std::string word; more >> word;) words.push_back(word);
