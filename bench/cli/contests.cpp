@@ -4,14 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <optional>
-#include <system_error>
 
 #include "allocators/base/check.hpp"
 #include "bench/cli/command.hpp"
 #include "bench/cli/output.hpp"
+#include "bench/cli/partial.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/cycle_counter.hpp"
 #include "bench/measure/result_file.hpp"
@@ -28,8 +26,7 @@ void add_contests_options(CLI::App& app, ContestsOptions& options, std::string_v
     app.add_flag("--list", options.list, "Print the names of the rows and exit");
     app.add_flag("--dry-run", options.dry_run,
                  "Print the names of the rows and how long they take, and exit");
-    app.add_flag("--resume", options.resume,
-                 "Go on with what an interrupted run of the same command has left beside --json FILE");
+    app.add_flag("--resume", options.resume, Partial::resume_help);
 }
 
 Rows measured(std::string_view command, const Contests& contests, ContestOptions options) {
@@ -64,24 +61,18 @@ bool are_rows_of(const std::vector<std::string>& wanted, const Rows& rows) {
                       });
 }
 
-/// What `file` kept of an interrupted run of these rows; nothing if it is not there.
-Rows left_over(const std::string& file, const std::vector<std::string>& wanted) {
-    std::ifstream in{file};
-    if (!in) return {};
-    const Json environment = context("", {});
+/// What an interrupted run of these rows left; nothing if there was none.
+Rows left_over(const Partial& partial, const std::vector<std::string>& wanted) {
+    const std::optional<Json> kept = partial.read();
+    if (!kept) return {};
     try {
-        const Json kept = Json::parse(in);
-        for (const char* key : {"cpu", "kernel", "kmemlab_version", "compiler", "flags"}) {
-            if (kept.at("context").at(key) == environment.at(key)) continue;
-            throw UsageError::of("{}: expected {} {} of this run, found {}; remove it to begin anew", file,
-                                 key, environment.at(key).dump(), kept.at("context").at(key).dump());
-        }
-        Rows rows = rows_of(kept.at("benchmarks"));
+        Rows rows = rows_of(kept->at("benchmarks"));
         if (are_rows_of(wanted, rows)) return rows;
-        throw UsageError::of("{}: expected the rows of the same filter; remove it to begin anew", file);
     } catch (const Json::exception& error) {
-        throw UsageError::of("{}: expected the figures of an interrupted run: {}", file, error.what());
+        throw UsageError::of("{}: expected the figures of an interrupted run: {}", partial.name(),
+                             error.what());
     }
+    throw UsageError::of("{}: expected the rows of the same filter; remove it to begin anew", partial.name());
 }
 
 }  // namespace
@@ -90,18 +81,14 @@ int run_contests(std::string_view command, const Contests& contests, const Conte
                  const std::function<Json(const Rows&)>& to_json,
                  const std::function<std::string(const Rows&)>& to_text) {
     const std::string name{command};
-    const std::string partial = options.json + ".partial";
+    const Partial partial{options.json};
     ContestOptions measuring = options.measuring;
     if (options.list || options.dry_run) {
         const std::vector<std::string> rows = names(contests, measuring.filter, name);
         print(rows_text(rows) + (options.dry_run ? duration_text(rows.size(), measuring) : ""));
         return exit_good;
     }
-    if (options.resume) {
-        if (options.json.empty())
-            throw UsageError("--resume: expected --json FILE, beside which a run left its figures");
-        measuring.before = left_over(partial, names(contests, measuring.filter, name));
-    }
+    if (options.resume) measuring.before = left_over(partial, names(contests, measuring.filter, name));
     catch_interrupts();
     std::optional<ResultFile> file;
     if (!options.json.empty()) file.emplace(options.json);
@@ -109,16 +96,11 @@ int run_contests(std::string_view command, const Contests& contests, const Conte
     const std::size_t done = rows[0].nanoseconds.size();
     if (done < measuring.repetitions) {
         if (done == 0 || options.json.empty()) return exit_interrupted;
-        write_result(partial, to_json(rows).dump(1) + "\n");
-        complain(
-            fmt::format("interrupted after {} of {} repetitions, which {} keeps; the same command with "
-                        "--resume goes on",
-                        done, measuring.repetitions, partial));
+        partial.keep(to_json(rows), done, measuring.repetitions);
         return exit_interrupted;
     }
     deliver(file, to_json(rows).dump(1) + "\n", to_text(rows));
-    std::error_code ignored;
-    if (!options.json.empty()) std::filesystem::remove(partial, ignored);  // of a run before this one too
+    partial.remove();
     return exit_good;
 }
 

@@ -11,6 +11,7 @@
 #include "bench/cli/input.hpp"
 #include "bench/cli/machine_options.hpp"
 #include "bench/cli/output.hpp"
+#include "bench/cli/partial.hpp"
 #include "bench/cli/terminal.hpp"
 #include "bench/measure/result_file.hpp"
 #include "bench/peers/peer_library.hpp"
@@ -31,6 +32,7 @@ struct ReplayOptions {
     std::vector<std::string> snapshots;
     std::string snapshot_folder;
     std::string json;
+    bool resume = false;
 };
 
 /// Sets when snapshots are taken: numbers of operations, or "end".
@@ -111,10 +113,43 @@ void keep_fitting(std::vector<std::string>& names, const trace::Trace& trace) {
     std::erase_if(names, [&](const std::string& name) { return !fits(name); });
 }
 
+/// What an interrupted run of the same command measured; nothing if there was none.
+replay::Repetitions left_over(const Partial& partial) {
+    const std::optional<Json> kept = partial.read();
+    if (!kept) return {};
+    try {
+        return replay::repetitions_of(kept->at("repetitions"));
+    } catch (const std::exception& error) {
+        throw UsageError::of("{}: expected what an interrupted replay measured: {}", partial.name(),
+                             error.what());
+    }
+}
+
+/// Keeps what was measured and tells how to go on; without a file it is printed.
+int end_interrupted(const replay::Result& result, const trace::Trace& trace, const ReplayOptions& options,
+                    const std::string& command) {
+    if (result.measured.count == 0) {
+        complain("interrupted before a repetition was whole");
+        return exit_interrupted;
+    }
+    if (options.json.empty()) {
+        print(replay::to_text(result, trace));
+        complain(fmt::format("interrupted after {} of {} repetitions", result.measured.count,
+                             options.repetitions));
+        return exit_interrupted;
+    }
+    Json kept = replay::to_json(result, trace, options.file, command);
+    kept["repetitions"] = replay::to_json(result.measured);
+    Partial{options.json}.keep(kept, result.measured.count, options.repetitions);
+    return exit_interrupted;
+}
+
 int run_replay(const ReplayOptions& options, const Invocation& invocation) {
     ProgressLine line;
     replay::Options how = replay_options(options, line);
     make_room_for_peers(how.allocators, invocation.argv);
+    const Partial partial{options.json};
+    if (options.resume) how.before = left_over(partial);
     const trace::Trace trace = read_input(options.file);
     if (!options.chosen) keep_fitting(how.allocators, trace);
     // Until here an interrupt ends the program at once; from here on there is something to clean up.
@@ -123,10 +158,11 @@ int run_replay(const ReplayOptions& options, const Invocation& invocation) {
     if (!options.json.empty()) file.emplace(options.json);
     const replay::Result result = replay::replay(trace, how);
     line.clear();
-    if (result.interrupted) return exit_interrupted;
+    if (result.interrupted) return end_interrupted(result, trace, options, invocation.command);
     if (!options.snapshot_folder.empty()) write_snapshots(result, options.snapshot_folder);
     deliver(file, replay::to_json(result, trace, options.file, invocation.command).dump() + "\n",
             replay::to_text(result, trace));
+    partial.remove();
     return result.found_violation() ? exit_found_fault : exit_good;
 }
 
@@ -161,6 +197,7 @@ Command add_replay(CLI::App& program) {
         ->allow_extra_args(false);
     app->add_option("--snapshot-dir", options->snapshot_folder, "Write them as files into this folder too");
     app->add_option("--json", options->json, "Write everything to this file");
+    app->add_flag("--resume", options->resume, Partial::resume_help);
     app->footer(examples);
     return {app, [app, options](const Invocation& invocation) {
                 options->chosen = app->count("--allocator") != 0;

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,16 @@ class Histogram {
     static constexpr unsigned precision_bits = 5;
     static constexpr std::size_t linear = std::size_t{1} << precision_bits;
     static constexpr std::size_t bucket_count = (64 - precision_bits + 1) * linear;
+
+    Histogram() = default;
+    /// Of what filled(), sum() and max() told of another one.
+    Histogram(std::span<const std::pair<std::uint64_t, std::uint64_t>> filled, double sum, std::uint64_t max)
+        : sum_{sum}, max_{max} {
+        for (const auto& [value, count] : filled) {
+            buckets_[bucket_of(value)] += count;
+            count_ += count;
+        }
+    }
 
     void add(std::uint64_t value) {
         ++buckets_[bucket_of(value)];
@@ -39,6 +50,7 @@ class Histogram {
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] std::uint64_t max() const { return max_; }
+    [[nodiscard]] double sum() const { return sum_; }
     /// 0 if there are no values.
     [[nodiscard]] double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
 

@@ -71,6 +71,8 @@ class LatencyBook {
         return means;
     }
 
+    void enter(Key key, const Histogram& ticks) { by_path_[key].add(ticks); }
+
     [[nodiscard]] const std::map<Key, Histogram>& by_path() const { return by_path_; }
     [[nodiscard]] std::map<OperationKind, Histogram> by_kind() const {
         std::map<OperationKind, Histogram> kinds;

@@ -1,10 +1,12 @@
 #include "bench/replay/replay.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <malloc.h>
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <memory>
 
@@ -69,6 +71,38 @@ std::vector<Skipped> take_absent(std::vector<std::string>& names) {
     return skipped;
 }
 
+/// All that an allocator decided, as far as it is the same in every run, and what it was built with.
+std::string behaviour(const AllocatorResult& allocator, const std::vector<Setting>& tunables) {
+    const Observation& seen = allocator.observed;
+    std::string text =
+        fmt::format("{} operations, {} failures, {} frees skipped, addresses {:016x}, paths", seen.operations,
+                    seen.failures, seen.frees_skipped, seen.address_hash.value_or(0));
+    for (const PathCounts* counts : {&seen.allocations, &seen.frees, &seen.frees_on_other_cpu})
+        text += fmt::format(" {}", fmt::join(*counts, ","));
+    for (const Setting& tunable : tunables) text += fmt::format(", {}={}", tunable.key, tunable.value);
+    return text;
+}
+
+/// Throws UsageError unless what was measured before is of the same allocators, which did the same.
+void refuse_others(const Repetitions& before, const Repetitions& now) {
+    const auto names = [](const Repetitions& repetitions) {
+        std::vector<std::string> list;
+        for (const auto& [name, measured] : repetitions.allocators) list.push_back(name);
+        return fmt::format("{}", fmt::join(list, ","));
+    };
+    if (names(before) != names(now)) {
+        throw UsageError::of("expected the allocators of the interrupted run, {}; found {}", names(before),
+                             names(now));
+    }
+    for (const auto& [name, measured] : now.allocators) {
+        if (measured.behaviour == before.allocators.at(name).behaviour) continue;
+        throw UsageError::of(
+            "{}: expected what it did in the interrupted run, found other settings or another trace; "
+            "without --resume the run begins anew",
+            name);
+    }
+}
+
 /// One run of replay(): sessions and what they have found so far.
 class Run {
   public:
@@ -89,7 +123,7 @@ class Run {
   private:
     struct Entrant {
         std::unique_ptr<Session> session;
-        AllocatorResult* result = nullptr;  ///< null for the harness alone
+        std::string name;  ///< empty for the harness alone
     };
 
     void observe_all() {
@@ -103,7 +137,7 @@ class Run {
     }
 
     void observe(const std::string& name) {
-        Entrant entrant{open_session(name, settings_, works_.at(part_of(name))), nullptr};
+        Entrant entrant{open_session(name, settings_, works_.at(part_of(name))), name};
         ObserveOptions how = options_.observe;
         how.interrupted = options_.interrupted;
         how.progress = [&](std::uint64_t done, std::uint64_t total) { tell("observe " + name, done, total); };
@@ -114,47 +148,70 @@ class Run {
         found.observed = entrant.session->observe(how);
         const bool broken = found.observed.violation.has_value();
         result_.allocators.push_back(std::move(found));
-        entrant.result = &result_.allocators.back();
         // What broke a law may do anything when it is driven on.
         if (!broken) entrants_.push_back(std::move(entrant));
     }
 
+    /// Begins with what an interrupted run measured, or with nothing.
+    void prepare_measuring() {
+        Repetitions& measured = result_.measured;
+        const TimerCost timer = calibrate_timer();
+        const Repetitions& before = options_.before;
+        for (const AllocatorResult& allocator : result_.allocators) {
+            if (!allocator.observed.violation) {
+                measured.allocators[allocator.name].behaviour =
+                    behaviour(allocator, tunables_in_use({allocator.name}, settings_));
+            }
+        }
+        if (before.count == 0) {
+            measured.timer = timer;
+            return;
+        }
+        refuse_others(before, measured);
+        constexpr double tolerance = 0.01;
+        if (std::abs(timer.ns_per_tick / before.timer.ns_per_tick - 1) > tolerance) {
+            throw UsageError::of("the timer has {:.3f} ns a tick, and {:.3f} when the run was interrupted",
+                                 timer.ns_per_tick, before.timer.ns_per_tick);
+        }
+        measured = before;
+    }
+
     void measure_all() {
         pin_thread();
-        result_.timer = calibrate_timer();
+        prepare_measuring();
         for (const auto& [part, work] : works_) {
-            entrants_.push_back({open_null_session(work), nullptr});
+            entrants_.push_back({open_null_session(work), {}});
             samples_.emplace(part, LatencySamples{work.operations.size()});
         }
         for (Entrant& entrant : entrants_) entrant.session->warm_up();
-        for (std::size_t repetition = 0; repetition < options_.repetitions; ++repetition) {
+        while (result_.measured.count < options_.repetitions) {
+            Repetitions whole = result_.measured;
             for (std::size_t i = 0; i < entrants_.size(); ++i) {
-                if (stop()) return;
-                measure(entrants_[(repetition + i) % entrants_.size()]);
+                if (stop()) {
+                    // All have as many repetitions.
+                    result_.measured = std::move(whole);
+                    return;
+                }
+                measure(entrants_[(whole.count + i) % entrants_.size()]);
             }
-            tell("measure", repetition + 1, options_.repetitions);
+            tell("measure", ++result_.measured.count, options_.repetitions);
         }
-        enter_harness();
     }
 
     void measure(Entrant& entrant) {
         Session& session = *entrant.session;
         const Workload& work = session.work();
         const PassTime time = session.throughput_pass();
-        if (entrant.result == nullptr) {
-            harness_[work.part].push_back(time.cpu_ns / static_cast<double>(work.operations.size()));
+        if (entrant.name.empty()) {
+            result_.measured.harness[work.part].push_back(time.cpu_ns /
+                                                          static_cast<double>(work.operations.size()));
             return;
         }
-        entrant.result->throughput.push_back(time);
+        Measured& measured = result_.measured.allocators.at(entrant.name);
+        measured.throughput.push_back(time);
         LatencySamples& samples = samples_.at(work.part);
         session.latency_pass(samples);
-        entrant.result->means.push_back(entrant.result->latency.enter(work, samples, result_.timer));
-    }
-
-    void enter_harness() {
-        for (AllocatorResult& allocator : result_.allocators) {
-            allocator.harness_ns_per_op = median(harness_[allocator.part]);
-        }
+        measured.means.push_back(measured.latency.enter(work, samples, result_.measured.timer));
     }
 
     void tell(const std::string& what, std::uint64_t done, std::uint64_t total) const {
@@ -171,7 +228,6 @@ class Run {
     Workloads works_;
     std::vector<Entrant> entrants_;
     std::map<Part, LatencySamples> samples_;
-    std::map<Part, std::vector<double>> harness_;
     Result result_;
 };
 
@@ -180,6 +236,17 @@ class Run {
 bool Result::found_violation() const {
     return std::any_of(allocators.begin(), allocators.end(),
                        [](const AllocatorResult& a) { return a.observed.violation.has_value(); });
+}
+
+const Measured& Result::measured_of(const std::string& name) const {
+    static const Measured nothing;
+    const auto found = measured.allocators.find(name);
+    return found == measured.allocators.end() ? nothing : found->second;
+}
+
+double Result::harness_ns_per_op(Part part) const {
+    const auto found = measured.harness.find(part);
+    return found == measured.harness.end() ? 0 : median(found->second);
 }
 
 std::vector<Setting> with_cpus(std::vector<Setting> settings, unsigned trace_cpus) {

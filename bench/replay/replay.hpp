@@ -17,8 +17,8 @@
 
 #include "allocators/base/tunable.hpp"
 #include "allocators/contract/registry.hpp"
-#include "bench/replay/latency.hpp"
 #include "bench/replay/observation.hpp"
+#include "bench/replay/repetitions.hpp"
 #include "bench/replay/session.hpp"
 #include "bench/trace/trace.hpp"
 
@@ -38,6 +38,8 @@ struct Options {
     ObserveOptions observe;  ///< its progress and interrupted are set from the two below
     std::function<void(const Stage&)> progress;
     std::function<bool()> interrupted;
+    /// What an interrupted run measured of the same allocators doing the same: the run goes on behind it.
+    Repetitions before;
 };
 
 struct AllocatorResult {
@@ -45,10 +47,6 @@ struct AllocatorResult {
     std::string follows;
     Part part{};
     Observation observed;
-    std::vector<PassTime> throughput;       ///< one per repetition
-    std::vector<LatencyBook::Means> means;  ///< ticks per kind, one per repetition
-    LatencyBook latency;
-    double harness_ns_per_op = 0;  ///< of a throughput pass that allocates nothing
 };
 
 /// A peer whose library is not there.
@@ -58,13 +56,17 @@ struct Skipped {
 };
 
 struct Result {
-    TimerCost timer;
     std::vector<AllocatorResult> allocators;
+    Repetitions measured;  ///< whole ones; after an interrupt those before it
     std::vector<Skipped> skipped;
     std::vector<Setting> tunables;   ///< those of the allocators that ran, with their values
     std::uint64_t not_replayed = 0;  ///< operations of parts that no allocator here replays
     bool interrupted = false;
 
+    /// Of an allocator: empty if it was only observed.
+    [[nodiscard]] const Measured& measured_of(const std::string& name) const;
+    /// Of a throughput pass that allocates nothing; 0 if nothing was measured.
+    [[nodiscard]] double harness_ns_per_op(Part part) const;
     /// True if an allocator broke a law.
     [[nodiscard]] bool found_violation() const;
 };
@@ -74,7 +76,7 @@ struct Result {
 [[nodiscard]] std::vector<Setting> with_cpus(std::vector<Setting> settings, unsigned trace_cpus);
 
 /// Throws UsageError: unknown allocator or setting, a trace without events of a layer asked for, a machine
-/// that cannot be built.
+/// that cannot be built, repetitions to go on with that are of something else.
 [[nodiscard]] Result replay(const trace::Trace& trace, const Options& options);
 
 }  // namespace kmemlab::replay

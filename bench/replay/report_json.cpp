@@ -134,10 +134,12 @@ double operations_per_second(const AllocatorResult& allocator, const PassTime& t
     return static_cast<double>(allocator.observed.operations) / time.cpu_ns * 1e9;
 }
 
-Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
+Json allocator_facts(const AllocatorResult& allocator, const Result& result) {
     const Observation& seen = allocator.observed;
+    const Measured& measured = result.measured_of(allocator.name);
+    const TimerCost& timer = result.measured.timer;
     Json throughput = Json::array();
-    for (const PassTime& time : allocator.throughput) {
+    for (const PassTime& time : measured.throughput) {
         throughput.push_back(operations_per_second(allocator, time));
     }
     Json hash = nullptr;
@@ -150,9 +152,9 @@ Json allocator_facts(const AllocatorResult& allocator, const TimerCost& timer) {
             {"failure_reason", seen.failure_reason},
             {"frees_skipped", seen.frees_skipped},
             {"ops_per_second", throughput},
-            {"harness_ns_per_op", allocator.harness_ns_per_op},
-            {"latency", latency(allocator.latency, timer)},
-            {"latency_by_path", latency_by_path(allocator.latency, timer)},
+            {"harness_ns_per_op", result.harness_ns_per_op(allocator.part)},
+            {"latency", latency(measured.latency, timer)},
+            {"latency_by_path", latency_by_path(measured.latency, timer)},
             {"paths",
              {{"allocations", path_counts(seen.allocations)},
               {"frees", path_counts(seen.frees)},
@@ -187,22 +189,22 @@ Json row(const std::string& name, std::size_t repetition, std::size_t repetition
 }
 
 /// One row for all operations of a throughput pass, and one for each kind of a latency pass.
-void add_rows(Json& rows, const AllocatorResult& allocator, const trace::Trace& trace,
-              const TimerCost& timer) {
+void add_rows(Json& rows, const AllocatorResult& allocator, const trace::Trace& trace, const Result& result) {
+    const Measured& measured = result.measured_of(allocator.name);
     const std::string prefix = fmt::format("replay/{}/{}/", trace.name, allocator.name);
-    const std::size_t repetitions = allocator.throughput.size();
+    const std::size_t repetitions = measured.throughput.size();
     const auto count = static_cast<double>(allocator.observed.operations);
-    const auto kinds = allocator.latency.by_kind();
+    const auto kinds = measured.latency.by_kind();
     for (std::size_t i = 0; i < repetitions; ++i) {
-        const PassTime& time = allocator.throughput[i];
+        const PassTime& time = measured.throughput[i];
         rows.push_back(row(prefix + "all", i, repetitions,
                            {time.wall_ns / count, time.cpu_ns / count, allocator.observed.operations}));
     }
     for (const auto& [kind, histogram] : kinds) {
-        for (std::size_t i = 0; i < allocator.means.size(); ++i) {
-            const double ns = allocator.means[i].at(kind) * timer.ns_per_tick;
+        for (std::size_t i = 0; i < measured.means.size(); ++i) {
+            const double ns = measured.means[i].at(kind) * result.measured.timer.ns_per_tick;
             rows.push_back(row(prefix + to_string(kind), i, repetitions,
-                               {ns, ns, histogram.count() / allocator.means.size()}));
+                               {ns, ns, histogram.count() / measured.means.size()}));
         }
     }
 }
@@ -214,12 +216,12 @@ Json to_json(const Result& result, const trace::Trace& trace, const std::string&
     Json rows = Json::array();
     Json allocators = Json::array();
     for (const AllocatorResult& allocator : result.allocators) {
-        add_rows(rows, allocator, trace, result.timer);
-        allocators.push_back(allocator_facts(allocator, result.timer));
+        add_rows(rows, allocator, trace, result);
+        allocators.push_back(allocator_facts(allocator, result));
     }
     Json skipped = Json::array();
     for (const Skipped& peer : result.skipped) skipped.push_back({{"name", peer.name}, {"absent", peer.why}});
-    const TimerCost& timer = result.timer;
+    const TimerCost& timer = result.measured.timer;
     return {{"context", context(command, result.tunables)},
             {"benchmarks", rows},
             {"replay",

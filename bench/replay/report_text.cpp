@@ -19,13 +19,14 @@ std::string heading(const Result& result, const trace::Trace& trace) {
     std::string text =
         fmt::format("trace {}: {} operations on {} CPUs", trace.name, trace.operations.size(), trace.cpus);
     if (result.not_replayed != 0) text += fmt::format(", {} of them not replayed here", result.not_replayed);
+    const TimerCost& timer = result.measured.timer;
     return text + fmt::format("\ntimer {}: {:.3f} ns a tick, {} ticks of its own cost subtracted\n",
-                              result.timer.name, result.timer.ns_per_tick, result.timer.overhead_ticks);
+                              timer.name, timer.ns_per_tick, timer.overhead_ticks);
 }
 
-std::string throughput_text(const AllocatorResult& allocator) {
+std::string throughput_text(const AllocatorResult& allocator, const Result& result) {
     std::vector<double> ns;
-    for (const PassTime& time : allocator.throughput) {
+    for (const PassTime& time : result.measured_of(allocator.name).throughput) {
         ns.push_back(time.cpu_ns / static_cast<double>(allocator.observed.operations));
     }
     if (ns.empty()) return {};
@@ -33,11 +34,11 @@ std::string throughput_text(const AllocatorResult& allocator) {
     return fmt::format(
         "  throughput   {:.2f} million operations a second ({:.1f} ns each, spread {:.1f} %; the "
         "harness alone {:.1f} ns)\n",
-        1e3 / middle, middle, spread_percent(ns), allocator.harness_ns_per_op);
+        1e3 / middle, middle, spread_percent(ns), result.harness_ns_per_op(allocator.part));
 }
 
-std::string latency_text(const AllocatorResult& allocator, const TimerCost& timer) {
-    const auto kinds = allocator.latency.by_kind();
+std::string latency_text(const Measured& measured, const TimerCost& timer) {
+    const auto kinds = measured.latency.by_kind();
     if (kinds.empty()) return {};
     std::string text = fmt::format("  {:<25}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>11}\n", "latency (ns)", "mean",
                                    "p50", "p90", "p99", "p99.9", "p99.99", "max");
@@ -118,8 +119,8 @@ std::string to_text(const Result& result, const trace::Trace& trace) {
     for (const AllocatorResult& allocator : result.allocators) {
         text += fmt::format("\n{} ({}, follows {}), {} operations\n", allocator.name,
                             to_string(allocator.part), allocator.follows, allocator.observed.operations);
-        text += throughput_text(allocator);
-        text += latency_text(allocator, result.timer);
+        text += throughput_text(allocator, result);
+        text += latency_text(result.measured_of(allocator.name), result.measured.timer);
         text += paths_line("allocations", allocator.observed.allocations);
         text += paths_line("frees", allocator.observed.frees);
         text += paths_line("other CPU's", allocator.observed.frees_on_other_cpu);

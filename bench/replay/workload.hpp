@@ -11,6 +11,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 namespace kmemlab::replay {
 
 enum class Part : std::uint8_t { objects, pages, areas, stacks };
+inline constexpr std::size_t part_count = 4;
 
 /// "objects", ...: the layer in results.
 [[nodiscard]] std::string_view to_string(Part part);

@@ -31,10 +31,10 @@ class Rows {
     std::array<std::map<std::string, std::size_t>, 2> places_;
 };
 
-std::vector<double> ns_per_operation(const replay::AllocatorResult& result) {
+std::vector<double> ns_per_operation(const replay::Measured& measured, std::uint64_t operations) {
     std::vector<double> ns;
-    for (const replay::PassTime& time : result.throughput) {
-        ns.push_back(time.cpu_ns / static_cast<double>(result.observed.operations));
+    for (const replay::PassTime& time : measured.throughput) {
+        ns.push_back(time.cpu_ns / static_cast<double>(operations));
     }
     return ns;
 }
@@ -83,18 +83,20 @@ class Measurement {
         replay::Result found = replay::replay(trace, how);
         if (found.interrupted) return;
         for (std::size_t place = 0; place < 2; ++place) {
-            enter(kernel(turn, place), trace, found.allocators[place], found.timer);
+            enter(kernel(turn, place), trace, found.allocators[place], found);
         }
         if (turn == 0) result_.observed.push_back({found.allocators[0], found.allocators[1]});
     }
 
-    void enter(std::size_t kernel, const trace::Trace& trace, const replay::AllocatorResult& found,
-               const TimerCost& timer) {
+    void enter(std::size_t kernel, const trace::Trace& trace, const replay::AllocatorResult& allocator,
+               const replay::Result& result) {
+        const replay::Measured& found = result.measured_of(allocator.name);
         const std::string prefix = fmt::format("replay/{}/kernel/", trace.name);
-        rows_.add(kernel, prefix + "all", median(ns_per_operation(found)));
+        rows_.add(kernel, prefix + "all", median(ns_per_operation(found, allocator.observed.operations)));
         for (const auto& [kind, first] : found.means.front()) {
             std::vector<double> ns;
-            for (const auto& means : found.means) ns.push_back(means.at(kind) * timer.ns_per_tick);
+            for (const auto& means : found.means)
+                ns.push_back(means.at(kind) * result.measured.timer.ns_per_tick);
             rows_.add(kernel, prefix + to_string(kind), median(ns));
         }
     }

@@ -184,15 +184,71 @@ TEST_CASE("--dry-run tells the rows and how long they take, and measures nothing
           "pair/64/floor\npair/64/slub\n2 rows, 100 repetitions of at least 20 ms: about 5 s\n");
 }
 
-TEST_CASE("an interrupted replay ends with status 130 and leaves no file") {
+TEST_CASE("an interrupted replay keeps whole repetitions, and --resume goes on with them") {
     const ScratchFolder folder;
     const std::string file = folder.file("r.json");
-    const Outcome outcome =
-        run_kmemlab("replay bench/traces/make-j2.trace.zst --allocator malloc --repetitions 10000 --json " +
-                    file + " & child=$!; sleep 1; kill -INT $child; wait $child");
-    CHECK(outcome.status == 130);
+    const std::string replay = "replay workload:larson,ops=5000 ";
+    const std::string command = replay + "--allocator slub,malloc --json " + file;
+    const Outcome broken =
+        run_kmemlab(command + " --repetitions 10000 & child=$!; sleep 2; kill -INT $child; wait $child");
+    CHECK(broken.status == 130);
+    CHECK_THAT(broken.err, Contains(" of 10000 repetitions, which " + file + ".partial keeps"));
     CHECK_FALSE(std::filesystem::exists(file));
     CHECK_FALSE(std::filesystem::exists(file + ".part"));
+    const Json kept = Json::parse(content(file + ".partial"));
+    const auto done = kept["repetitions"]["count"].get<std::size_t>();
+    REQUIRE(done > 0);
+
+    const std::string resumed = " --repetitions " + std::to_string(done + 2) + " --resume --json " + file;
+    check_refused(replay + "--allocator slub,buddy" + resumed, "has none");
+    check_refused(replay + "--allocator slub,slab" + resumed,
+                  "expected the allocators of the interrupted run, malloc,slub; found slab,slub");
+    check_refused(replay + "--allocator slub,malloc --set slub.cpu_partial=0" + resumed,
+                  "slub: expected what it did in the interrupted run");
+    check_refused("replay workload:larson,ops=9000 --allocator slub,malloc" + resumed,
+                  ": expected what it did in the interrupted run");
+    REQUIRE(std::filesystem::exists(file + ".partial"));
+
+    REQUIRE(run_kmemlab(replay + "--allocator slub,malloc" + resumed).status == 0);
+    CHECK_FALSE(std::filesystem::exists(file + ".partial"));
+    const Json whole = Json::parse(content(file));
+    CHECK_FALSE(whole.contains("repetitions"));
+    for (const std::size_t i : {0U, 1U}) {
+        const Json& before = kept["replay"]["allocators"][i];
+        const Json& now = whole["replay"]["allocators"][i];
+        CAPTURE(now["name"]);
+        CHECK(now["paths"] == before["paths"]);
+        REQUIRE(now["ops_per_second"].size() == done + 2);
+        for (std::size_t k = 0; k < done; ++k) CHECK(now["ops_per_second"][k] == before["ops_per_second"][k]);
+        for (std::size_t k = 0; k < before["latency"].size(); ++k) {
+            const auto count = before["latency"][k]["count"].get<std::size_t>();
+            CHECK(now["latency"][k]["count"] == count / done * (done + 2));
+            CHECK(now["latency"][k]["max"] >= before["latency"][k]["max"]);
+        }
+    }
+}
+
+TEST_CASE("--resume of a replay goes on with nothing else than what one left") {
+    const ScratchFolder folder;
+    const std::string file = folder.file("r.json");
+    const std::string command = "replay workload:larson,ops=5000 --repetitions 1 --resume";
+    check_refused(command, "--resume: expected --json FILE");
+    std::ofstream{file + ".partial"} << R"({"context": {"cpu": "a Z80"}})";
+    check_refused(command + " --json " + file, "r.json.partial: expected cpu");
+    std::filesystem::remove(file + ".partial");
+    REQUIRE(run_kmemlab(command + " --json " + file).status == 0);  // nothing was left: from the beginning
+    std::filesystem::rename(file, file + ".partial");
+    check_refused(command + " --json " + file,
+                  "r.json.partial: expected what an interrupted replay measured");
+}
+
+TEST_CASE("what an interrupted replay without a file measured is printed") {
+    const Outcome outcome = run_kmemlab(
+        "replay workload:larson,ops=50000 --allocator slub --repetitions 10000 & child=$!; sleep 2; "
+        "kill -INT $child; wait $child");
+    CHECK(outcome.status == 130);
+    CHECK_THAT(outcome.out, Contains("million operations a second"));
+    CHECK_THAT(outcome.err, Contains(" of 10000 repetitions"));
 }
 
 TEST_CASE("a workload stands wherever a trace file may, and is packed as one") {

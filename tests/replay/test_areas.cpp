@@ -91,7 +91,7 @@ TEST_CASE("areas are mapped, lie where they were asked to, and keep every law") 
         CHECK(seen.failures == 0);
         CHECK(seen.checks == 5);
         CHECK(count_of(seen.frees, Path::flush) > 0);
-        CHECK(allocator.latency.by_kind().at({trace::Kind::vmap_purge}).count() > 0);
+        CHECK(result.measured_of(allocator.name).latency.by_kind().at({trace::Kind::vmap_purge}).count() > 0);
         CHECK(find(seen.snapshots.at(0).texts, "vmallocinfo")->content.find(" pages=") != std::string::npos);
     }
     CHECK(count_of(result.allocators[0].observed.allocations, Path::fast) == 0);
