@@ -45,9 +45,9 @@ ROLES = {  # who maps, and what is mapped (kmemlab mapping)
     "mmap": ("#009E73", "^", SOLID),
     "bare": ("#767676", "s", SOLID),
     "direct-4k": ("#D55E00", "o", SOLID),
-    "direct-2m": ("#E69F00", "s", SOLID),
+    "direct-2m": ("#E69F00", "s", DASH_DOT),
     "vmalloc-4k": ("#0072B2", "v", DASHED),
-    "vmalloc-2m": ("#56B4E9", "D", DASHED),
+    "vmalloc-2m": ("#56B4E9", "D", DOTTED),
     "lines": ("#767676", "_", DOTTED),
     "direct": ("#D55E00", "o", SOLID),
     "vmap": ("#0072B2", "v", SOLID),
@@ -55,7 +55,9 @@ ROLES = {  # who maps, and what is mapped (kmemlab mapping)
     "dynamic": ("#009E73", "^", SOLID),
     "clear": ("#767676", "s", DOTTED),
     "soft-4k": ("#D55E00", "o", SOLID),
-    "soft-2m": ("#E69F00", "s", SOLID),
+    "soft-2m": ("#E69F00", "s", DASH_DOT),
+    "fault": ("#E69F00", "X", SOLID),
+    "populate": ("#000000", "P", SOLID),
 }
 SPARE_COLOURS = ("#117733", "#AA4499", "#6699CC", "#AA4466", "#994F00", "#44AA99")
 SPARE_MARKERS = ("h", "p", "*", "d", "8", "H")
@@ -167,13 +169,23 @@ def row_labels(axis, labels):
 
 def title(axis, text, columns):
     """A title that is no wider than one of so many panels beside each other."""
-    axis.set_title(textwrap.fill(text, 84 // columns, break_long_words=False))
+    axis.set_title(wrapped(text, 84 // columns))
+
+
+def wrapped(text, letters):
+    """In lines of so many letters."""
+    return textwrap.fill(text, letters, break_long_words=False)
 
 
 def grid_of(count, widest=3):
     """(rows, columns) for so many panels."""
     columns = min(count, widest) if count != 4 else 2
     return -(-count // columns), columns
+
+
+def bar_label(text, white, rows):
+    """Beside a colour bar as high as so many rows of panels; one row has no room for what white means, which captions tell too."""
+    return f"{text}; white: {white}" if rows > 1 else text
 
 
 def unit_axis(axis, text):

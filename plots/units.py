@@ -43,6 +43,11 @@ def count_text(value):
     return "–" if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
+def short_count_text(value):
+    """150k: for the ticks of an axis"""
+    return scaled(value, "", ("", "k", "M", "G"), 1000).replace(SPACE, "")
+
+
 def ratio_text(value):
     """2.31"""
     return "–" if value is None or not math.isfinite(value) else f"{value:,.2f}"

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from plots import intervals, style, units
@@ -45,18 +46,31 @@ def draw_peers(data):
     """One panel per work and size, one row per allocator, cheapest first; `data` as `peers_frame` gives it."""
     works = shown(data)
     column = "ratio" if data.ratio.notna().any() else "ns"
-    most = data.groupby(["work", "size"]).label.nunique().max()
-    rows, columns = style.grid_of(len(works), 2)
-    figure, axes = style.panels(rows, columns, 0.8 + 0.27 * most, 0)
-    for (work, size), axis in zip(works, axes.flat):
-        peers_panel(axis, data[(data.work == work) & (data["size"] == size)], column)
+    rows = {(work, size): data[(data.work == work) & (data["size"] == size)] for work, size in works}
+    figure, axes = columns_of({key: 0.95 + 0.27 * mine.label.nunique() for key, mine in rows.items()})
+    for (work, size), axis in axes.items():
+        peers_panel(axis, rows[work, size], column)
         axis.set_title(f"{work}/{size}" if size else work)
         ratio_axis(axis, data[data.work == work][column], column)
-    for axis in axes.flat[len(works):]:
-        axis.set_visible(False)
-    for axis in axes.flat[max(0, len(works) - columns):len(works)]:
         axis.set_xlabel("times the floor (log)" if column == "ratio" else "time of a pair (log)")
     return figure
+
+
+def columns_of(heights):
+    """(figure, {key: axis}) of panels of so many inches, each in that of two columns which is shorter so far."""
+    columns = [[], []] if len(heights) > 1 else [[]]
+    height_of = lambda column: sum(heights[key] for key in column)
+    for key in heights:
+        min(columns, key=height_of).append(key)
+    height = max(map(height_of, columns))
+    figure = Figure(figsize=(style.WIDTH, height + 0.12), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+    axes = {}
+    for grid, column in zip(figure.add_gridspec(1, len(columns)), columns):
+        rest = height - height_of(column)
+        ratios = [*(heights[key] for key in column), *([rest] if rest > 0 else [])]
+        axes |= {key: figure.add_subplot(place) for key, place in zip(column, grid.subgridspec(len(ratios), 1, height_ratios=ratios))}
+    return figure, axes
 
 
 def shown(data):

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 
 from plots import style, units
-from plots.figures.memory import clock
+from plots.figures.memory import clock, clock_axis
 
 BLOCKS_CAPTION = ("Each row is an order (a block of order k is 2^k pages), each column a moment; the colour says how many free "
                   "blocks of that order there are, white means none. The number at the right is the count at the end. Much "
@@ -12,8 +12,10 @@ BLOCKS_CAPTION = ("Each row is an order (a block of order k is 2^k pages), each 
 INDEX_CAPTION = ("Left, the unusable index: the share of free memory that lies in blocks too small for a request of "
                  "that order (0: all of it is usable, 1: none). Right, the fragmentation index: why a request of that "
                  "order would fail; towards 1 because memory is fragmented, towards 0 because there is too little of it, "
-                 "white if it would be served. Numbers at the right of the panels: at the end.")
+                 "white if it would be served. Numbers at the right of the panels: at the end. Allocators below which there is next to no "
+                 "fragmentation are named, not drawn.")
 ORDERS = range(11)
+LEAST_UNUSABLE = 100  # thousandths: less is a pale panel that says nothing
 MOST_COLUMNS = 240
 
 
@@ -41,6 +43,7 @@ def heat(axis, panel, column, cmap, norm, scale, text):
     """One panel: orders upwards, time to the right; the values at the end stand at its right."""
     times, values = matrix(panel, column, clock(panel)[0])
     mesh = axis.pcolormesh(edges(times), np.arange(12) - 0.5, values * scale, cmap=cmap, norm=norm, rasterized=True)
+    clock_axis(axis.xaxis, clock(panel)[0])
     axis.set_yticks(ORDERS)
     axis.grid(visible=False)
     axis.tick_params(axis="y", length=0)
@@ -67,16 +70,16 @@ def draw_blocks(data):
         axis.tick_params(labelbottom=True)
     name_axes(axes, len(labels), clock(data)[1])
     used = [axis for axis in axes.flat if axis.get_visible()]
-    figure.colorbar(mesh, ax=used, label="free blocks (log); white: none", extend="min", pad=0.02, aspect=18 * rows, fraction=0.03,
+    figure.colorbar(mesh, ax=used, label=style.bar_label("free blocks (log)", "none", rows), extend="min", pad=0.02, aspect=18 * rows, fraction=0.03,
                     format=lambda value, _: units.count_text(value))
     return figure
 
 
 @style.styled
 def draw_indices(data):
-    """Two panels per allocator: unusable index and fragmentation index; `data` as `frame` gives it."""
+    """A row for each allocator of which there is something to see: unusable index and fragmentation index; `data` as `frame` gives it."""
     data = data[data.unusable_index.notna() | data.extfrag_index.notna()]
-    labels = list(dict.fromkeys(data.label))
+    labels = telling(data)
     figure, axes = style.panels(len(labels), 2, 2.8, 0, sharex=True)
     cmap = style.ramp("YlOrRd")
     for label, row in zip(labels, axes):
@@ -89,9 +92,20 @@ def draw_indices(data):
             style.title(axis, f"{below}{label}: {title}", 2)
             axis.tick_params(labelbottom=True)
     name_axes(axes, 2 * len(labels), clock(data)[1])
-    figure.colorbar(mesh, ax=list(axes.flat), label="index; white: would be served", pad=0.02, extend="min",
+    figure.colorbar(mesh, ax=list(axes.flat), label=style.bar_label("index", "would be served", len(labels)), pad=0.02, extend="min",
                     aspect=18 * len(labels), fraction=0.03)
+    left_out = [label for label in dict.fromkeys(data.label) if label not in labels]
+    if left_out:
+        figure.supxlabel(style.wrapped(f"Not drawn, since no more than {LEAST_UNUSABLE / 10:g} % was ever unusable and every order would be served: "
+                                       f"{', '.join(left_out)}.", 110), fontsize=9)
     return figure
+
+
+def telling(data):
+    """The allocators below which memory was ever fragmented, or would not serve an order; if there is none, the one that came nearest."""
+    worst = data.groupby("label", sort=False)[["unusable_index", "extfrag_index"]].max()
+    chosen = worst[(worst.unusable_index > LEAST_UNUSABLE) | (worst.extfrag_index >= 0)]
+    return list(chosen.index) if len(chosen) else [worst.unusable_index.idxmax()]
 
 
 def index_text(value):

@@ -60,13 +60,14 @@ def draw_shootdown(data):
         rows = data[data.panel == name]
         for (label, line), colour, marker in zip(rows.groupby("label", sort=False), cycle(COLOURS), cycle("os^vDX")):
             line = line.sort_values("size")
-            axis.plot(line["size"], line.value, color=colour, marker=marker, markersize=4.5, markeredgecolor="white", label=label)
+            axis.plot(line["size"], line.value, color=colour, marker=marker, markersize=6, markeredgecolor="white", label=label)
         axis.set_xscale("log", base=2)
         axis.xaxis.set_major_locator(FixedLocator([1, 2, 8, 33, 128, 512]))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.xaxis.set_major_formatter(lambda value, _: units.count_text(value))
         axis.set_xlabel("pages unmapped (log)")
-        axis.legend(loc="upper left", fontsize=8.5)
+        handles, names = axis.get_legend_handles_labels()
+        axis.legend(handles[::-1], names[::-1], loc="upper left", fontsize=8.5)  # as the lines lie
         if name == "time":
             time_axis(axis, rows.value.min() / 1.5, rows.value.max() * 3)
             axis.set_ylabel("time of an unmap (log)")

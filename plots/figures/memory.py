@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from plots import style, units
 from plots.load import MEMORY
@@ -44,6 +45,13 @@ def clock(data):
     return "operation", "operations replayed"
 
 
+def clock_axis(axis, now):
+    """Few and short labels: panels are narrow, and operations may be millions."""
+    axis.set_major_locator(MaxNLocator(4))
+    if now == "operation":
+        style.unit_axis(axis, units.short_count_text)
+
+
 def legend(figure):
     handles = [Line2D([], [], color=colour or "#0072B2", linestyle=dash, linewidth=width, label=text)
                for text, dash, width, colour in LINES.values()]
@@ -73,6 +81,7 @@ def draw(data):
         style.title(axis, f"{label}  ({layer})", columns)
         axis.set_ylim(0, 1.15 * (tops[layer] or 1))
         axis.margins(x=0)
+        clock_axis(axis.xaxis, now)
         axis.tick_params(labelbottom=True)
         byte_ticks(axis.yaxis, tops[layer])
     for axis in axes.flat[len(panels):]:

@@ -15,7 +15,7 @@ COST_CAPTION = ("Each row is one kind of operation by one path: the marker is th
 FEW = 100
 ORDER = ("fast", "refill", "cpu_partial", "slab", "shared", "node_partial", "zone", "tree", "large", "flush", "discard",
          "new_slab", "steal", "other_zone", "failed", "opaque")
-HATCHES = ("", "", "//", "", "..", "\\\\", "", "xx", "..", "//", "", "xx", "", "..", "", "")
+HATCHES = ("", "", "//", "", "--", "\\\\", "", "xx", "||", "//", "", "xx", "", "||", "", "")  # no dots: each is a circle in the file
 
 
 def place(path):
@@ -77,7 +77,8 @@ def bar(axis, row, parts, gid):
         if part.share > 0.14:
             brightness = np.dot(np.array(look["facecolor"][:3]), (0.3, 0.6, 0.1)) if part.path in ORDER[:-1] else 1
             axis.text(left + part.share / 2, row, units.percent_text(part.share), ha="center", va="center",
-                      fontsize=8.5, color="black" if brightness > 0.45 else "white", gid=gid)
+                      fontsize=8.5, color="black" if brightness > 0.45 else "white", gid=gid,
+                      bbox={"facecolor": look["facecolor"], "edgecolor": "none", "pad": 0.8} if look["hatch"] else None)
         left += part.share
     axis.annotate(units.count_text(parts["count"].sum()), (1.01, row), xycoords=("axes fraction", "data"),
                   va="center", fontsize=8.5, annotation_clip=False, gid=gid)

@@ -161,6 +161,30 @@ class Figures(unittest.TestCase):
         np.testing.assert_allclose(values[-1], [256, 306])
         self.assertEqual(axis.get_ylim(), (0, 1025))
 
+    def test_most_of_memory_that_stays_free_is_left_out(self):
+        for last in (11, 400):
+            frame = pd.DataFrame([{"label": "buddy", "layer": "pages", "operation": operation, "time_s": 0.0, "huge_page": i,
+                                   "free_pages": operation if 8 <= i <= last else 512} for operation in (0, 100) for i in range(512)])
+            axis = panel(FIGURES["huge_pages"].draw(frame), f"buddy: at worst {511 - last + 8} of {511 - last + 8 + (last - 7) * 100 // 512}")
+            self.assertEqual(axis.get_ylim(), (4, 16) if last == 11 else (0, 512))
+            drawn = np.asarray(axis.collections[0].get_array()).reshape(-1, 2)
+            self.assertEqual((drawn[:, 0] == 0).sum(), last - 7)
+
+    def test_fragmentation_is_drawn_where_there_is_any(self):
+        frame = FIGURES["fragmentation"].frame(self.results)
+        labels = list(dict.fromkeys(frame[frame.unusable_index.notna()].label))
+        self.assertGreater(len(labels), 1)
+        none = frame.assign(unusable_index=frame.unusable_index.where(frame.unusable_index.isna(), 5), extfrag_index=-1)
+        for column, value in (("unusable_index", 101), ("extfrag_index", 0)):
+            some = none.copy()
+            some.loc[some.index[some.label == labels[1]][0], column] = value
+            figure = FIGURES["fragmentation"].draw(some)
+            titles = [axis.get_title(loc="left") for axis in figure.axes if axis.get_title(loc="left")]
+            self.assertEqual(len(titles), 2)
+            self.assertTrue(all(labels[1] in title for title in titles), titles)
+            self.assertIn(f"served: {', '.join(label for label in labels if label != labels[1])}.", " ".join(text.get_text() for text in figure.texts).replace("\n", " "))
+        self.assertEqual(len([axis for axis in FIGURES["fragmentation"].draw(none).axes if axis.get_title(loc="left")]), 2)
+
     def test_files_from_before_there_were_maps_have_no_figure_of_huge_pages(self):
         document = sample.replay()
         for entry in document["replay"]["allocators"]:
