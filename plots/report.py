@@ -1,6 +1,7 @@
 """All results as one HTML page that needs nothing else: figures, tables, words and data inside."""
 
 import base64
+import gzip
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -11,7 +12,7 @@ from plots import answers, style, summary, tables, units
 from plots.figures import FIGURES
 
 LARGEST_SVG = 400_000    # bytes; a larger figure is embedded as PNG
-LARGEST_DATA = 150_000   # bytes of CSV behind one figure; beyond that rows are thinned, and the page says so
+LARGEST_DATA = 60_000    # bytes of compressed CSV behind one figure; beyond that rows are thinned, and the page says so
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Picture:
     title: str
     caption: str
     markup: str
+    is_flat: bool  # without parts that can be hidden
     data_uri: str
     data_note: str
     command: str
@@ -36,15 +38,19 @@ def markup(figure, anchor, title):
     return f'<img alt="{escape(title, quote=True)}" src="data:image/png;base64,{data}">'
 
 
+def packed(frame):
+    """The frame as CSV, compressed: the same bytes in every run."""
+    return gzip.compress(frame.to_csv(index=False, float_format="%.10g").encode(), mtime=0)
+
+
 def data_link(frame):
-    """(data: URI of the frame as CSV, note): large frames keep every n-th row."""
-    text = frame.to_csv(index=False, float_format="%.10g")
-    step = -(-len(text) // LARGEST_DATA)
-    note = ""
+    """(data: URI of the frame as compressed CSV, note): large frames keep every n-th row. report.js unpacks it for who clicks."""
+    data, note = packed(frame), ""
+    step = -(-len(data) // LARGEST_DATA)
     if step > 1:
-        text = frame.iloc[::step].to_csv(index=False, float_format="%.10g")
-        note = f"every {step}th row of {len(frame):,}; all of it is in the result file"
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode(), note
+        data = packed(frame.iloc[::step])
+        note = f"one row in {step} of {len(frame):,}; all of them are in the result file"
+    return "data:application/gzip;base64," + base64.b64encode(data).decode(), note
 
 
 def picture(spec, results, trace, number, paths):
@@ -57,14 +63,18 @@ def picture(spec, results, trace, number, paths):
     command = " ".join(["python3 -m plots draw", spec.name, *paths, *(["--trace", trace] if trace else []),
                         "-o", f"{spec.name}.svg"])
     uri, note = data_link(frame)
-    return Picture(spec.name, anchor, spec.title, spec.caption.replace(" %", f"{units.SPACE}%"), markup(spec.draw(frame), anchor, title), uri, note, command)
+    drawn = markup(spec.draw(frame), anchor, title)
+    return Picture(spec.name, anchor, spec.title, spec.caption.replace(" %", f"{units.SPACE}%"), drawn, drawn.startswith("<img"), uri, note, command)
 
 
-def section(results, trace, number, paths):
+def section(results, trace, number):
     """Everything about one trace, as the template wants it."""
     one = results.of_trace(trace)
+    paths = names_of(each for each in results.sources if each.label in set(one.traces.source))
+    said = summary.replay_statements(one)
     pictures = [picture(spec, one, trace, number, paths) for spec in FIGURES.values() if spec.of_trace]
-    return {"trace": trace, "number": number, "statements": summary.replay_statements(one),
+    return {"trace": trace, "number": number, "statements": said,
+            "summary": summary.most_telling_of_trace(said, len(results.trace_names())),
             "tables": [tables.overview(one), tables.latency(one)], "paths": tables.path_counts(one),
             "pictures": [each for each in pictures if each], "events": tables.traces(one)}
 
@@ -73,7 +83,11 @@ def notes_of(results, kind):
     return [note for source in results.sources if source.kind == kind for note in source.notes]
 
 
-def extras(results, paths):
+def names_of(sources):
+    return [Path(source.path).name for source in sources]
+
+
+def extras(results):
     """Sections of what is not of one trace: figures, what they say in words, and a table."""
     contents = {"scale": ("From 1 to 256 CPUs", summary.scale_statements, tables.scale),
                 "peers": ("Pairs against other allocators",
@@ -88,6 +102,7 @@ def extras(results, paths):
     found = []
     for name, (title, statements, table) in contents.items():
         specs = [spec for spec in FIGURES.values() if spec.name.split("_")[0] == name]
+        paths = names_of(each for each in results.sources if each.kind == name)
         drawn = [each for each in (picture(spec, results, "", 0, paths) for spec in specs) if each]
         frame = specs[0].frame(results) if specs else getattr(results, name)
         if drawn or not specs and len(frame):
@@ -113,13 +128,12 @@ def shown(results):
 
 def build(results, title="Kernel memory allocators compared"):
     """The page as text."""
-    paths = [Path(source.path).name for source in results.sources]
-    sections = [section(results, trace, i + 1, paths) for i, trace in enumerate(results.trace_names())]
-    found = extras(results, paths)
+    sections = [section(results, trace, i + 1) for i, trace in enumerate(results.trace_names())]
+    found = extras(results)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("report.html.j2").render(
         title=title, sources=results.sources, warnings=summary.warnings(results.sources),
         questions=asked(results, sections, found), shown=shown(results), sections=sections, extras=found, environment=tables.environment(results.sources),
-        report_command=" ".join(["python3 -m plots report", *paths, "-o report.html"]),
+        report_command=" ".join(["python3 -m plots report", *names_of(results.sources), "-o report.html"]),
         commands=[(source.label, source.context.get("command", "")) for source in results.sources])

@@ -213,12 +213,34 @@ def picture(figure, form):
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, metadata={"Date": None, "Creator": None} if form == "svg"
                    else {"Software": None})
-    return marked(rounded(buffer.getvalue())) if form == "svg" else buffer.getvalue()
+    return marked(rounded(with_short_paths(buffer.getvalue()))) if form == "svg" else buffer.getvalue()
 
 
 def rounded(svg):
     """The SVG file with two digits behind the point: a hundredth of a point cannot be seen, and half is saved."""
     return re.sub(rb"(?<![\w#/+])(\d+\.\d\d)\d+(?=[\s\"',)LMZz])", rb"\1", svg)
+
+
+def with_short_paths(svg):
+    """The SVG file with its straight paths told by steps of whole tenths of a point: a third of the size, and not to be told apart."""
+    return re.sub(rb' d="((?:[ML] -?[\d.]+ -?[\d.]+ ?\n)+)(z\n)?"', lambda path: b' d="%s%s"' % (steps_of(path[1]), b"z" if path[2] else b""), svg)
+
+
+def steps_of(path):
+    """`M 10.04 5 L 12.2 5 L 12.2 4 ` as `M10 5h2.2v-1`."""
+    text, x, y = "", 0, 0  # in tenths, as they are drawn: what is rounded does not add up
+    for command, *place in re.findall(rb"([ML]) (\S+) (\S+)", path):
+        to_x, to_y = (round(10 * float(number)) for number in place)
+        if command == b"M":
+            text += f"M{to_x / 10:g} {to_y / 10:g}"
+        elif to_y == y:
+            text += f"h{(to_x - x) / 10:g}"
+        elif to_x == x:
+            text += f"v{(to_y - y) / 10:g}"
+        else:
+            text += f"l{(to_x - x) / 10:g} {(to_y - y) / 10:g}"
+        x, y = to_x, to_y
+    return text.encode()
 
 
 def marked(svg):

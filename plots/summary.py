@@ -384,6 +384,13 @@ def most_telling(statements):
     return [each for each in statements if each.text.startswith(TELLING_PAIRS) or not re.match(r"\S+/\d+:", each.text)]
 
 
+def most_telling_of_trace(statements, traces):
+    """Those of a trace that stand in the summary beside so many traces."""
+    if traces <= 2:
+        return statements
+    return [each for each in statements if each.kind == "warning" or each.text.startswith(("Throughput", "Memory"))]
+
+
 def warnings(sources):
     """What in the environment casts doubt on the figures."""
     said = []

@@ -1,11 +1,16 @@
 """The report is whole, true to its input, and needs nothing from outside."""
 
+import base64
+import gzip
 import re
 import unittest
 from html.parser import HTMLParser
+from unittest import mock
 
+import numpy as np
+import pandas as pd
 import sample
-from plots import tables, units
+from plots import report, tables, units
 from plots.figures import FIGURES
 from plots.load import load
 from plots.report import build
@@ -76,9 +81,49 @@ class Report(unittest.TestCase):
         drawn = [anchor.rpartition("-")[0] for anchor in self.outline.figures]
         self.assertEqual(sorted(drawn), sorted(FIGURES))
         self.assertEqual(self.page.count("<figcaption>"), len(FIGURES))
-        self.assertEqual(self.page.count("data:text/csv"), len(FIGURES))
+        self.assertEqual(self.page.count("data:application/gzip"), len(FIGURES))
         for name in FIGURES:
             self.assertIn(f"python3 -m plots draw {name} ", self.page)
+
+    def test_the_data_behind_a_figure_is_compressed_csv(self):
+        linked = re.search(r'<figure id="scale-0">.*?download="scale-0.csv.gz" href="data:application/gzip;base64,([^"]+)"', self.page, re.S)[1]
+        frame = FIGURES["scale"].frame(self.results)
+        self.assertEqual(gzip.decompress(base64.b64decode(linked)).decode(), frame.to_csv(index=False, float_format="%.10g"))
+
+    def test_of_too_much_data_some_rows_are_left_out_and_it_says_so(self):
+        frame = pd.DataFrame({"x": np.random.default_rng(1).random(40_000)})
+        uri, note = report.data_link(frame)
+        self.assertLess(len(uri), report.LARGEST_DATA * 1.5)
+        self.assertRegex(note, r"^one row in \d of 40,000")
+        self.assertEqual(report.data_link(frame[:100])[1], "")
+
+    def test_a_figure_that_is_too_large_for_lines_says_that_nothing_in_it_can_be_hidden(self):
+        said = "All allocators stay in this figure"
+        self.assertNotIn(said, self.page)
+        with mock.patch.object(report, "LARGEST_SVG", 0), sample.scratch() as folder:
+            page = build(load([sample.write(folder, sample.small_replay())]))
+        self.assertGreater(page.count("<img"), 3)
+        self.assertEqual(page.count(said), page.count("<img"))
+
+    def test_commands_name_the_files_that_a_figure_needs(self):
+        first, second = sample.small_replay(), sample.small_replay()
+        second["replay"]["trace"]["name"] = "other"
+        with sample.scratch() as folder:
+            page = build(load([sample.write(folder, first, "1.json"), sample.write(folder, second, "2.json")]))
+        self.assertIn("plots draw latency 1.json --trace sample -o", page)
+        self.assertIn("plots draw latency 2.json --trace other -o", page)
+        self.assertIn("plots report 1.json 2.json -o", page)
+
+    def test_of_many_traces_the_summary_has_what_matters_most(self):
+        documents = [sample.replay() for _ in range(3)]
+        with sample.scratch() as folder:
+            for number, document in enumerate(documents):
+                document["replay"]["trace"]["name"] = f"t{number}"
+            files = [sample.write(folder, document, f"{number}.json") for number, document in enumerate(documents)]
+            for count, lists, places in ((2, (2, 0), (2, 0)), (3, (0, 3), (3, 3))):
+                parts = build(load(files[:count])).split('<section id="trace-1"')
+                self.assertEqual(tuple(part.count(">Fragmentation at the end") for part in parts), lists)
+                self.assertEqual(tuple(part.count(">Memory, objects layer") for part in parts), places)
 
     def test_language_landmarks_and_names_of_pictures(self):
         self.assertIn('<html lang="en">', self.page)

@@ -141,6 +141,21 @@ class Hiding(Browser):
         self.assertEqual(self.js("return document.getElementById('shown').getBoundingClientRect().top;"), 0)
 
 
+class Data(Browser):
+    def test_a_click_gives_the_data_behind_a_figure_as_plain_csv(self):
+        name, text = self.driver.execute_async_script("""
+            const done = arguments[0];
+            let data;
+            URL.createObjectURL = (blob) => { data = blob; return "blob:none"; };
+            HTMLAnchorElement.prototype.click = function() { data.text().then((text) => done([this.download, text])); };
+            document.querySelector("#latency-1 a[download]").dispatchEvent(new MouseEvent("click", {cancelable: true}));""")
+        self.assertEqual(name, "latency-1.csv")
+        wanted = FIGURES["latency"].frame(self.results)
+        head, *rows = text.splitlines()
+        self.assertEqual(head.split(","), list(wanted.columns))
+        self.assertEqual([row.split(",")[0] for row in rows], list(wanted.label))
+
+
 class Sorting(Browser):
     def head(self, name):
         return next(each for each in self.driver.find_elements(By.CSS_SELECTOR, "#trace-1 table.sortable th[scope=col]") if each.text.startswith(name))
