@@ -148,10 +148,12 @@ def argument_axis(axis, panel):
 
 
 def round_ticks(low, high, most):
-    """1, 2, 5, 10 ... between two bounds; only powers of ten if those are too many."""
-    ticks = [base * 10.0**power for power in range(-3, 10) for base in (1, 2, 5) if low < base * 10.0**power < high]
-    tens = [tick for tick in ticks if np.isclose(np.log10(tick) % 1, (0, 1)).any()]
-    return ticks if len(ticks) <= most else tens
+    """1, 2, 5, 10 ... between two bounds; only powers of ten if those are too many, and more between them if one would stand alone."""
+    fine, usual, tens = ([base * 10.0**power for power in range(-3, 10) for base in bases if low < base * 10.0**power < high]
+                         for bases in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,)))
+    if len(usual) < 2:
+        return fine
+    return usual if len(usual) <= most or len(tens) < 2 else tens
 
 
 def time_axis(axis, low, high):

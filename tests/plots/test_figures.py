@@ -10,7 +10,7 @@ from matplotlib.colors import same_color
 import sample
 from plots import style
 from plots.figures import FIGURES
-from plots.figures.benchmarks import shown, with_ratio
+from plots.figures.benchmarks import round_ticks, shown, with_ratio
 from plots.load import load
 
 
@@ -263,6 +263,10 @@ class Figures(unittest.TestCase):
         frame = pd.DataFrame(keys, columns=["work", "size"])
         self.assertEqual(shown(frame), [("pair", 64), ("batch-random", 64), ("churn", 64)])
         self.assertEqual(shown(frame[:8]), keys[:8])
+
+    def test_a_log_axis_has_neither_too_many_labels_nor_a_single_one(self):
+        for low, high, wanted in ((0.5, 200, [1, 10, 100]), (1.3, 12, [2, 5, 10]), (1.3, 4.8, [1.5, 2, 3, 4]), (0.9, 60, [1, 10]), (1.3, 60, [2, 5, 10, 20, 50])):
+            np.testing.assert_allclose(round_ticks(low, high, 4), wanted)
 
     def test_micro_lines_join_the_medians(self):
         frame, figure = self.drawn("micro")
