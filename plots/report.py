@@ -135,5 +135,6 @@ def build(results, title="Kernel memory allocators compared"):
     return environment.get_template("report.html.j2").render(
         title=title, sources=results.sources, warnings=summary.warnings(results.sources),
         questions=asked(results, sections, found), shown=shown(results), sections=sections, extras=found, environment=tables.environment(results.sources),
+        same_everywhere=tables.same_everywhere(results.sources),
         report_command=" ".join(["python3 -m plots report", *names_of(results.sources), "-o report.html"]),
         commands=[(source.label, source.context.get("command", "")) for source in results.sources])

@@ -176,11 +176,14 @@ def found_text(run):
             f"{run['law']}{'' if run['expected'] else '?'}")
 
 
+TUNABLE = "tunable "
+
+
 def flat_context(context):
     """A context with its tunables as members of their own and lists as text."""
     flat = {key: value for key, value in context.items() if key not in ("tunables", "caches")}
-    flat.update({f"tunable {key}": value for key, value in (context.get("tunables") or {}).items()})
-    return {key: "none" if value in ([], "") else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    flat.update({f"{TUNABLE}{key}": value for key, value in (context.get("tunables") or {}).items()})
+    return {key: "none" if value in ([], "") else ", ".join(f"{part:.3g}" if isinstance(part, float) else str(part) for part in value) if isinstance(value, list) else str(value)
             for key, value in flat.items()}
 
 
@@ -195,16 +198,30 @@ def members(contexts):
         yield key, values, len(set(values) - {None}) > 1 and key not in EXPECTED_TO_DIFFER
 
 
+def same_everywhere(sources):
+    """(one row per member of the contexts that is the same in all files that have it, the same of the tunables). Without commands, which have a
+    section of their own, and the name of the host, which tells nothing to whom the page is for."""
+    rows = [[key, next(value for value in values if value is not None)]
+            for key, values, _ in members(source.context for source in sources)
+            if len(set(values) - {None}) == 1 and key not in ("command", "host_name")]
+    where = ", the same in all files" if len(sources) > 1 else ""
+    return (Table(f"Where and how it was measured{where}", ["member", "value"], [row for row in rows if not row[0].startswith(TUNABLE)], sortable=False),
+            Table(f"Tunables{where}", ["tunable", "value"], [[row[0].removeprefix(TUNABLE), *row[1:]] for row in rows if row[0].startswith(TUNABLE)],
+                  sortable=False))
+
+
 def environment(sources):
-    """One row per member of the contexts, one column per file; rows that differ between files are marked."""
+    """One row per member of the contexts that differs, one column per file; rows that should not differ are marked."""
     rows, marked = [], set()
     for key, values, differs in members(source.context for source in sources):
+        if len(set(values) - {None}) == 1 or key == "command":
+            continue
         if differs:
             marked |= {(len(rows), column + 1) for column in range(len(values))}
             key = f"{key} (differs)"
         rows.append([key, *("–" if value is None else value for value in values)])
-    return Table("Where and how it was measured; what differs between the files is marked",
-                 ["member", *(source.label for source in sources)], rows, marked, sortable=False)
+    return Table("What differs between the files; marked where it should not", ["member", *(source.label for source in sources)], rows, marked,
+                 sortable=False)
 
 
 def traces(results):

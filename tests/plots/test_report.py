@@ -168,6 +168,11 @@ class Report(unittest.TestCase):
         with sample.scratch() as folder:
             results = load([sample.write(folder, before, "before.json"), sample.write(folder, after, "after.json")])
         table = tables.environment(results.sources)
+        facts, tunables = tables.same_everywhere(results.sources)
+        same = {row[0]: row[1:] for row in facts.rows}
+        self.assertEqual(same["kernel"], [before["context"]["kernel"]])
+        self.assertFalse({"command", "host_name"} & set(same))
+        self.assertEqual({row[0] for row in tables.same_everywhere(results.sources[:1])[1].rows} - {row[0] for row in tunables.rows}, {"slub.max_order"})
         marked = {table.rows[row][0] for row, _ in table.marked}
         self.assertEqual(marked, {"tunable slub.max_order (differs)"})
         self.assertEqual(set(results.allocators.label), {"malloc (before)", "malloc (after)"})
