@@ -105,11 +105,14 @@ class Report(unittest.TestCase):
         self.assertGreater(page.count("<img"), 3)
         self.assertEqual(page.count(said), page.count("<img"))
 
-    def test_commands_name_the_files_that_a_figure_needs(self):
+    def test_of_two_traces_commands_name_the_files_that_they_need_and_regions_their_trace(self):
         first, second = sample.small_replay(), sample.small_replay()
         second["replay"]["trace"]["name"] = "other"
         with sample.scratch() as folder:
             page = build(load([sample.write(folder, first, "1.json"), sample.write(folder, second, "2.json")]))
+        named = re.findall(r'role="region"[^>]*aria-label="([^"]*)"', page)
+        self.assertGreater(len(named), 10)
+        self.assertEqual(len(named), len(set(named)))
         self.assertIn("plots draw latency 1.json --trace sample -o", page)
         self.assertIn("plots draw latency 2.json --trace other -o", page)
         self.assertIn("plots report 1.json 2.json -o", page)
