@@ -95,7 +95,15 @@ int run_contests(std::string_view command, const Contests& contests, const Conte
     const Rows rows = measured(command, contests, measuring);
     const std::size_t done = rows[0].nanoseconds.size();
     if (done < measuring.repetitions) {
-        if (done == 0 || options.json.empty()) return exit_interrupted;
+        if (done == 0) {
+            complain("interrupted before a repetition was whole");
+            return exit_interrupted;
+        }
+        if (options.json.empty()) {
+            print(to_text(rows));
+            complain(fmt::format("interrupted after {} of {} repetitions", done, measuring.repetitions));
+            return exit_interrupted;
+        }
         partial.keep(to_json(rows), done, measuring.repetitions);
         return exit_interrupted;
     }

@@ -242,13 +242,18 @@ TEST_CASE("--resume of a replay goes on with nothing else than what one left") {
                   "r.json.partial: expected what an interrupted replay measured");
 }
 
-TEST_CASE("what an interrupted replay without a file measured is printed") {
-    const Outcome outcome = run_kmemlab(
-        "replay workload:larson,ops=50000 --allocator slub --repetitions 10000 & child=$!; sleep 2; "
-        "kill -INT $child; wait $child");
-    CHECK(outcome.status == 130);
-    CHECK_THAT(outcome.out, Contains("million operations a second"));
-    CHECK_THAT(outcome.err, Contains(" of 10000 repetitions"));
+TEST_CASE("what an interrupted run without a file measured is printed") {
+    const std::string interrupt = " & child=$!; sleep 2; kill -INT $child; wait $child";
+    const Outcome replay =
+        run_kmemlab("replay workload:larson,ops=50000 --allocator slub --repetitions 10000" + interrupt);
+    CHECK(replay.status == 130);
+    CHECK_THAT(replay.out, Contains("million operations a second"));
+    CHECK_THAT(replay.err, Contains(" of 10000 repetitions"));
+    const Outcome peers =
+        run_kmemlab("peers --filter '^pair/64/(floor|slub)$' --repetitions 1000" + interrupt);
+    CHECK(peers.status == 130);
+    CHECK_THAT(peers.out, Contains("pair/64/slub"));
+    CHECK_THAT(peers.err, Contains(" of 1000 repetitions"));
 }
 
 TEST_CASE("a workload stands wherever a trace file may, and is packed as one") {
