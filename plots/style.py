@@ -110,8 +110,8 @@ def looks(labels):
         colour, marker, dash = look(label)
         turn = used.get(base_name(label), 0)
         used[base_name(label)] = turn + 1
-        result[label] = {"color": colour, "marker": marker,
-                         "linestyle": dash if turn == 0 else (DASHED, DOTTED, DASH_DOT, SOLID)[(turn - 1) % 4], "gid": gid(label)}
+        dashes = [dash, *(other for other in (DASHED, DOTTED, DASH_DOT, SOLID) if other != dash)]
+        result[label] = {"color": colour, "marker": marker, "linestyle": dashes[turn % 4], "gid": gid(label)}
     return result
 
 

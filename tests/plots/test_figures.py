@@ -264,6 +264,12 @@ class Figures(unittest.TestCase):
         self.assertEqual(shown(frame), [("pair", 64), ("batch-random", 64), ("churn", 64)])
         self.assertEqual(shown(frame[:8]), keys[:8])
 
+    def test_the_lines_of_an_allocator_in_several_files_differ(self):
+        for name in style.LOOKS:
+            looks = style.looks([f"{name} ({file})" for file in "abcd"]).values()
+            self.assertEqual(len({look["linestyle"] for look in looks}), 4, name)
+            self.assertEqual(len({look["color"] for look in looks}), 1, name)
+
     def test_a_log_axis_has_neither_too_many_labels_nor_a_single_one(self):
         for low, high, wanted in ((0.5, 200, [1, 10, 100]), (1.3, 12, [2, 5, 10]), (1.3, 4.8, [1.5, 2, 3, 4]), (0.9, 60, [1, 10]), (1.3, 60, [2, 5, 10, 20, 50])):
             np.testing.assert_allclose(round_ticks(low, high, 4), wanted)
