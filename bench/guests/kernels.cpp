@@ -33,7 +33,7 @@ Kernel read_kernel(const fs::path& folder) {
             .state = facts.at("state"),
             .options = fmt::format("{}", fmt::join(facts.at("options").get<std::vector<std::string>>(), " ")),
             .append = facts.at("append"),
-                .smp = facts.at("smp"),
+            .smp = facts.at("smp"),
             .folder = folder};
     } catch (const nlohmann::json::exception&) {
         throw UsageError::of("{}: expected the facts of a kernel; build it again", file.string());
