@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <sstream>
 #include <type_traits>
 
 #include "allocators/machine/machine_config.hpp"
@@ -82,6 +84,11 @@ void get(std::ifstream& in, T* values, std::size_t count) {
     in.read(reinterpret_cast<char*>(values), static_cast<std::streamsize>(count * sizeof(T)));
 }
 
+/// Names of caches are unique, and some of a trace are those that the guest itself has.
+std::string cache_name(const Workload& work, std::size_t number) {
+    return fmt::format("{}-{}", number, work.caches[number].name).substr(0, sizeof(CacheForm::name) - 1);
+}
+
 void write_program(const std::filesystem::path& file, const Workload& work) {
     std::ofstream out{file, std::ios::binary};
     ProgramHead head;
@@ -104,6 +111,79 @@ void write_program(const std::filesystem::path& file, const Workload& work) {
     if (!out.flush()) throw UsageError::of("cannot write {}", file.string());
 }
 
+/// What a SLUB with CONFIG_SLUB_STATS counts of its paths, below /sys/kernel/slab: of the caches of a replay
+/// and those of kmalloc. Names are the kernel's (Documentation/ABI/testing/sysfs-kernel-slab).
+class SlubCounts {
+  public:
+    SlubCounts(guests::Guest& guest, const Workload& work) {
+        for (std::size_t i = 0; i < work.caches.size(); ++i) caches_.push_back(cache_name(work, i));
+        constexpr std::array sizes{"8",   "16",  "32", "64", "96", "128", "192",
+                                   "256", "512", "1k", "2k", "4k", "8k"};
+        for (const char* kind : {"kmalloc-", "kmalloc-rcl-", "kmalloc-cg-"}) {
+            for (const char* size : sizes) caches_.push_back(std::string{kind} + size);
+        }
+        std::erase_if(caches_, [&](const std::string& cache) {
+            return guest.file(file_of(cache, "alloc_fastpath")).empty();
+        });
+        for (const Name& name : names) before_.push_back(sum(guest, name.file));
+    }
+
+    [[nodiscard]] bool there() const { return !caches_.empty(); }
+
+    /// Since it was made.
+    void enter(guests::Guest& guest, Observation& seen) const {
+        std::map<std::string_view, std::uint64_t> counts;
+        for (std::size_t i = 0; i < names.size(); ++i)
+            counts[names[i].file] = sum(guest, names[i].file) - before_[i];
+        seen.allocations = {};
+        seen.frees = {};
+        seen.frees_on_other_cpu = {};
+        for (const Name& name : names) {
+            if (name.path == Path::opaque) continue;
+            PathCounts& paths = std::string_view{name.file}.starts_with("alloc") || name.file[0] == 'c'
+                                    ? seen.allocations
+                                    : seen.frees;
+            paths[static_cast<std::size_t>(name.path)] += counts[name.file];
+        }
+        // Slow frees that changed no list went into a slab that stayed where it was.
+        const std::uint64_t told = counts["free_add_partial"] + counts["free_slab"];
+        const std::uint64_t slow = counts["free_slowpath"];
+        seen.frees[static_cast<std::size_t>(Path::slab)] += slow - std::min(slow, told);
+    }
+
+  private:
+    struct Name {
+        const char* file;
+        Path path;
+    };
+    static constexpr std::array<Name, 9> names{{{"alloc_fastpath", Path::fast},
+                                                {"alloc_refill", Path::refill},
+                                                {"alloc_from_partial", Path::node_partial},
+                                                {"alloc_slab", Path::new_slab},
+                                                {"cpu_partial_alloc", Path::cpu_partial},
+                                                {"free_fastpath", Path::fast},
+                                                {"free_add_partial", Path::node_partial},
+                                                {"free_slab", Path::discard},
+                                                {"free_slowpath", Path::opaque}}};
+
+    static std::string file_of(const std::string& cache, const char* name) {
+        return fmt::format("/sys/kernel/slab/{}/{}", cache, name);
+    }
+    /// A file holds the sum, then what each CPU counted.
+    [[nodiscard]] std::uint64_t sum(guests::Guest& guest, const char* name) const {
+        std::uint64_t all = 0;
+        for (const std::string& cache : caches_) {
+            std::istringstream text{guest.file(file_of(cache, name))};
+            std::uint64_t count = 0;
+            if (text >> count) all += count;
+        }
+        return all;
+    }
+
+    std::vector<std::string> caches_;
+    std::vector<std::uint64_t> before_;
+};
+
 class KernelSession final : public Session {
   public:
     KernelSession(std::string_view name, const guests::Kernel& kernel, std::size_t memory,
@@ -122,8 +202,10 @@ class KernelSession final : public Session {
 
     [[nodiscard]] Observation observe(const ObserveOptions& options) override {
         Observation seen;
+        const SlubCounts counts{guest_, work_};
         drive(options, seen);
         read_observation(seen);
+        if (counts.there()) counts.enter(guest_, seen);
         return seen;
     }
 

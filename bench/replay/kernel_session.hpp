@@ -2,7 +2,8 @@
 /// objects, or kernel:NAME:pages, kernel:NAME:areas. The operations are performed inside of the guest, in its
 /// one CPU's order; ticks are of the same counter as everybody's, and come out as raw samples.
 ///
-/// What a kernel does not tell: the path of an operation (all are opaque), its metadata. What it held when it
+/// What a kernel does not tell: the path of a single operation (SLUB counts them all if it was built with
+/// --kconfig CONFIG_SLUB_STATS=y), its metadata. What it held when it
 /// had booted is not counted, and as that varies a little from boot to boot, there is no hash of addresses.
 #pragma once
 

@@ -21,6 +21,8 @@ NOT_RUN = {  # what a line contains: why not
     "ci/instructions": "tests/instructions",
     "cmake ": "builds this tree again", "git worktree": "builds this tree again", "../before": "builds this tree again",
     "golden check tests/golden/*/*": "tests/golden checks every file",
+    "kernel fetch": "installs packages", "kernel build": "builds a kernel; tests/guests", "kernel:": "needs a kernel; tests/guests",
+    "--kernel": "needs a kernel; tests/guests", "results/golden/slabtrace": "of a command that is not run",
     "shelves": "tests/docs/test_example.cpp", "--self-check": "judges the machine, not the program",
     "make.trace.zst": "the reader's own recording", "results/before.json": "of the reader's own recording",
     "vmlinux": "the reader's own kernel", "my-histogram": "the reader's own kernel", "slub-crash-": "the reader's own finding",

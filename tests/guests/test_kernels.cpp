@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "tests/cli/program.hpp"
@@ -32,6 +33,7 @@ class Cache {
         return kmemlab::test::run_shell(fmt::format("cd {0} && {1} XDG_CACHE_HOME={0} {2} {3}",
                                                     folder_.file(""), variables, KMEMLAB_PROGRAM, arguments));
     }
+    [[nodiscard]] std::string text(const std::string& name) const { return content(folder_.file(name)); }
     void refuses(const std::string& arguments, const std::string& because) const {
         CAPTURE(arguments);
         const Outcome outcome = run(arguments);
@@ -85,7 +87,44 @@ TEST_CASE("a guest that dies is told with its last words") {
 }
 
 TEST_CASE("what a guest left out of a file is found") {
-    Cache{}.refuses(replay + "played", "kernel:played: what the guest observed is truncated");
+    Cache{R"({"observed": "ok"})"}.refuses(replay + "played",
+                                           "kernel:played: what the guest observed is truncated");
+    Cache{R"({"latency": "ok"})"}.refuses(replay + "played",
+                                          "kernel:played: the guest's samples are truncated");
+}
+
+TEST_CASE("a replay has what the guest told") {
+    const Cache cache;
+    const Outcome outcome = cache.run(replay + "played --json played.json");
+    REQUIRE(outcome.status == 0);
+    const auto result = nlohmann::json::parse(cache.text("played.json"));
+    const auto& allocator = result.at("replay").at("allocators").at(0);
+    CHECK(allocator.at("name") == "kernel:played");
+    CHECK(allocator.at("follows") == "Linux 6.1.0, slub, tree s");
+    CHECK(allocator.at("timeline").at("held_bytes") == std::vector{4096});
+    CHECK(allocator.at("timeline").at("free_blocks").at(10) == std::vector{10});
+    CHECK(allocator.at("checks") == 0);
+    CHECK(allocator.at("address_hash").is_null());
+    const auto operations = allocator.at("operations").get<double>();
+    CHECK(allocator.at("ops_per_second").at(0) == Approx(operations / 900 * 1e9));
+    CHECK(allocator.at("paths").at("allocations").size() == 1);  // opaque
+}
+
+TEST_CASE("paths are those that SLUB counts, where it does") {
+    // Read once to see whether it is there, then before and behind the observed pass.
+    const Cache cache{R"({"files": {
+        "/sys/kernel/slab/kmalloc-64/alloc_fastpath": ["5 C0=5", "5 C0=5", "105 C0=105"],
+        "/sys/kernel/slab/kmalloc-64/alloc_slab": ["1", "4"],
+        "/sys/kernel/slab/kmalloc-64/free_fastpath": ["0", "60"],
+        "/sys/kernel/slab/kmalloc-64/free_slowpath": ["0", "40"],
+        "/sys/kernel/slab/kmalloc-64/free_add_partial": ["0", "7"],
+        "/sys/kernel/slab/kmalloc-64/free_slab": ["0", "2"]}})"};
+    REQUIRE(cache.run(replay + "played --json played.json").status == 0);
+    const auto paths =
+        nlohmann::json::parse(cache.text("played.json")).at("replay").at("allocators").at(0).at("paths");
+    CHECK(paths.at("allocations") == nlohmann::json({{"fast", 100}, {"new_slab", 3}}));
+    CHECK(paths.at("frees") ==
+          nlohmann::json({{"fast", 60}, {"node_partial", 7}, {"slab", 31}, {"discard", 2}}));
 }
 
 TEST_CASE("of a kernel for several CPUs only golden files can be made") {
