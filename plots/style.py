@@ -177,6 +177,17 @@ def wrapped(text, letters):
     return textwrap.fill(text, letters, break_long_words=False)
 
 
+MOST_LINES = 7  # of one panel
+
+
+def parts(labels):
+    """The labels in groups, about equal, of as many as one panel may have lines."""
+    labels = list(labels)
+    count = max(1, math.ceil(len(labels) / MOST_LINES))
+    each = math.ceil(len(labels) / count)
+    return [labels[i:i + each] for i in range(0, len(labels), each)]
+
+
 def grid_of(count, widest=3):
     """(rows, columns) for so many panels."""
     columns = min(count, widest) if count != 4 else 2

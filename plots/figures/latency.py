@@ -46,17 +46,26 @@ def decades(data):
     return np.log10(max(data.upper_ns.max(), 10.0) / SHORTEST_NS), max(1.0, -np.log10(least)) if least > 0 else 1.0
 
 
+def panels(data):
+    """(title, rows) of each: a kind of operation, of more allocators than one panel may have lines in parts."""
+    for (_, operation), kind in data.groupby(["layer", "operation"], sort=False):
+        parts = style.parts(dict.fromkeys(kind.label))
+        for i, labels in enumerate(parts):
+            yield operation if len(parts) == 1 else f"{operation} ({i + 1} of {len(parts)})", kind[kind.label.isin(labels)]
+
+
 @style.styled
 def draw(data):
     """One panel per operation kind, one line per allocator; `data` as `frame` gives it."""
     labels = list(dict.fromkeys(data.label))
     looks = style.looks(labels)
     spans = decades(data)
-    kinds = list(dict.fromkeys(zip(data.layer, data.operation)))
-    rows, columns = style.grid_of(len(kinds))
+    parts = list(panels(data))
+    # The parts of one kind stand beside each other.
+    widest = len(style.parts(labels))
+    rows, columns = style.grid_of(len(parts), widest if widest > 1 else 3)
     figure, axes = style.panels(rows, columns, 2.9, style.legend_rows(labels), sharex=True, sharey=True)
-    for (layer, operation), axis in zip(kinds, axes.flat):
-        panel = data[(data.layer == layer) & (data.operation == operation)]
+    for (title, panel), axis in zip(parts, axes.flat):
         for label, line in panel.groupby("label", sort=False):
             x, y = steps(line.upper_ns.to_numpy(), line.share_slower.to_numpy())
             options = looks[label]
@@ -67,10 +76,10 @@ def draw(data):
                       linestyle="none", markeredgecolor="white", markeredgewidth=0.7, zorder=4, gid=options["gid"])
             axis.plot(x[-1], y[-1], marker="|", color=options["color"], markersize=9, linestyle="none",
                       clip_on=False, gid=options["gid"])
-        axis.set_title(operation)
+        axis.set_title(title)
         axis.set(xscale="log", yscale="log")
         axis.tick_params(labelbottom=True)
-    finish(axes, data, len(kinds))
+    finish(axes, data, len(parts))
     style.legend_above(figure, style.handles_of(labels))
     return figure
 

@@ -65,6 +65,18 @@ class Figures(unittest.TestCase):
                         self.assertEqual(x[np.argmax(y <= share)] if (y <= share).any() else x[-1], latency[percentile])
                     self.assertEqual(x[-1], latency["max"])
 
+    def test_latency_has_at_most_seven_lines_in_a_panel(self):
+        frame, _ = self.drawn("latency")
+        label = frame.label.iloc[0]
+        one = frame[(frame.label == label) & (frame.operation == frame.operation.iloc[0])]
+        many = pd.concat([one.assign(label=f"allocator{i}") for i in range(9)])
+        figure = FIGURES["latency"].draw(many)
+        shown = [axis for axis in figure.axes if axis.get_visible()]
+        self.assertEqual([axis.get_title(loc="left").rpartition(" (")[2] for axis in shown], ["1 of 2)", "2 of 2)"])
+        for axis, names in zip(shown, (range(5), range(5, 9))):
+            self.assertEqual({line.get_label() for line in axis.lines if not line.get_label().startswith("_")},
+                             {f"allocator{i}" for i in names})
+
     def test_latency_shares_fall_from_all_to_none(self):
         frame, _ = self.drawn("latency")
         for _, group in frame.groupby(["label", "operation"]):
