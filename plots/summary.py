@@ -78,8 +78,31 @@ def replay_statements(results):
             if len(data) else {}
         said += [replayed(layer, results, groups)]
         said += compare(groups, "more", f"Throughput, {layer} layer")
+    said += guest_statements(results.allocators.label)
     return said + timer_statements(results) + latency_statements(results) + other_cpu_statements(results) \
         + memory_statements(results) + failure_statements(results) + fragmentation_statements(results) + check_statements(results)
+
+
+def guest_statements(labels):
+    """What a kernel that runs as a guest has otherwise than one on the bare machine, if any does."""
+    guests = list(dict.fromkeys(re.sub(r"-(kmalloc|pages|floor)(?= |$)", "", label) for label in labels if label.startswith("kernel:")))
+    if not guests:
+        return []
+    return [Statement("warning", f"{listed(guests)} ran as guests (User-Mode Linux): one CPU without atomic instructions, interrupts kept off by "
+                                 "a store, memory in pages of 4 KiB. Ratios between such kernels tell what a change does; ratios to the models have these "
+                                 "differences in them (docs/kernels.md).")]
+
+
+def floor_statements(data):
+    """What the bare list takes in a guest, of what it takes here."""
+    said = []
+    for (work, size), group in data.groupby(["work", "size"], sort=False) if len(data) else ():
+        here = group[group.label.map(style.base_name) == "floor"].ns.median()
+        for label, rows in group.groupby("label", sort=False):
+            name = style.base_name(label)
+            if name.startswith("kernel:") and name.endswith("-floor") and np.isfinite(here):
+                said.append(Statement("fact", f"{work}/{size}: the bare list of the floor takes {rows.ns.median() / here:.2f} times as long in {label} as here."))
+    return said
 
 
 def harness_note(rows):
@@ -279,8 +302,11 @@ def peers_statements(data, notes=()):
     said = []
     for (work, size), group in data.groupby(["work", "size"], sort=False) if len(data) else ():
         times = {label: rows.ns.to_numpy() for label, rows in group.groupby("label", sort=False)
-                 if style.base_name(label) != "floor" and not style.base_name(label).endswith(tuple(style.VARIANTS))}
+                 if not style.base_name(label).endswith("floor") and not style.base_name(label).endswith(tuple(style.VARIANTS))}
         said += compare(times, "less", f"{work}/{size}")
+    said += floor_statements(data)
+    if len(data):
+        said += guest_statements(data.label)
     return said + [Statement("fact", note) for note in notes]
 
 

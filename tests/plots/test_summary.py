@@ -3,6 +3,7 @@
 import unittest
 
 import numpy as np
+import pandas as pd
 
 import sample
 from plots import intervals, summary, units
@@ -70,6 +71,16 @@ class Claims(unittest.TestCase):
         self.assertEqual([each.kind for each in said], ["claim"])
         self.assertIn("pair/64: slub is ahead of tcmalloc", said[0].text)
         self.assertNotIn("floor", said[0].text)
+
+    def test_kernels_are_said_to_be_guests_and_their_floor_is_told(self):
+        pairs = pd.DataFrame([{"work": "pair", "size": 64, "label": label, "ns": ns} for label, times in {
+            "floor": [1.0, 1.1, 1.0], "slub": [2.0, 2.1, 2.0], "kernel:old-1": [9.0, 9.1, 9.2],
+                            "kernel:old-1-kmalloc": [9.5, 9.6, 9.4], "kernel:old-1-floor": [1.5, 1.5, 1.6]}.items() for ns in times])
+        said = [each.text for each in summary.peers_statements(pairs)]
+        self.assertIn("pair/64: the bare list of the floor takes 1.50 times as long in kernel:old-1-floor as here.", said)
+        self.assertEqual(sum(text.startswith("kernel:old-1 ran as guests") for text in said), 1)
+        self.assertFalse([text for text in said if "ahead" in text and "floor" in text])
+        self.assertEqual(summary.guest_statements(["slub", "malloc"]), [])
 
     def test_claims_on_noise_are_rare(self):
         generator = np.random.default_rng(3)
