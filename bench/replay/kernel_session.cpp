@@ -7,7 +7,6 @@
 #include <bit>
 #include <cstring>
 #include <fstream>
-#include <map>
 #include <sstream>
 #include <type_traits>
 
@@ -130,42 +129,45 @@ class SlubCounts {
 
     [[nodiscard]] bool there() const { return !caches_.empty(); }
 
-    /// Since it was made.
-    void enter(guests::Guest& guest, Observation& seen) const {
-        std::map<std::string_view, std::uint64_t> counts;
-        for (std::size_t i = 0; i < names.size(); ++i)
-            counts[names[i].file] = sum(guest, names[i].file) - before_[i];
-        seen.allocations = {};
-        seen.frees = {};
-        seen.frees_on_other_cpu = {};
-        for (const Name& name : names) {
-            if (name.path == Path::opaque) continue;
-            PathCounts& paths = std::string_view{name.file}.starts_with("alloc") || name.file[0] == 'c'
-                                    ? seen.allocations
-                                    : seen.frees;
-            paths[static_cast<std::size_t>(name.path)] += counts[name.file];
+    /// What was counted since it was made: paths of allocations and of frees.
+    void read(guests::Guest& guest) {
+        std::uint64_t slow = 0;
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            const Name& name = names[i];
+            const std::uint64_t count = sum(guest, name.file) - before_[i];
+            if (name.path == Path::slab) {
+                slow += count;
+            } else {
+                (name.allocates ? allocations_ : frees_)[index_of(name.path)] += count;
+            }
         }
         // Slow frees that changed no list went into a slab that stayed where it was.
-        const std::uint64_t told = counts["free_add_partial"] + counts["free_slab"];
-        const std::uint64_t slow = counts["free_slowpath"];
-        seen.frees[static_cast<std::size_t>(Path::slab)] += slow - std::min(slow, told);
+        const std::uint64_t told = frees_[index_of(Path::node_partial)] + frees_[index_of(Path::discard)];
+        frees_[index_of(Path::slab)] = slow - std::min(slow, told);
+    }
+    void enter(Observation& seen) const {
+        seen.allocations = allocations_;
+        seen.frees = frees_;
+        seen.frees_on_other_cpu = {};
     }
 
   private:
     struct Name {
         const char* file;
+        bool allocates;
         Path path;
     };
-    static constexpr std::array<Name, 9> names{{{"alloc_fastpath", Path::fast},
-                                                {"alloc_refill", Path::refill},
-                                                {"alloc_from_partial", Path::node_partial},
-                                                {"alloc_slab", Path::new_slab},
-                                                {"cpu_partial_alloc", Path::cpu_partial},
-                                                {"free_fastpath", Path::fast},
-                                                {"free_add_partial", Path::node_partial},
-                                                {"free_slab", Path::discard},
-                                                {"free_slowpath", Path::opaque}}};
+    static constexpr std::array<Name, 9> names{{{"alloc_fastpath", true, Path::fast},
+                                                {"alloc_refill", true, Path::refill},
+                                                {"alloc_from_partial", true, Path::node_partial},
+                                                {"alloc_slab", true, Path::new_slab},
+                                                {"cpu_partial_alloc", true, Path::cpu_partial},
+                                                {"free_fastpath", false, Path::fast},
+                                                {"free_add_partial", false, Path::node_partial},
+                                                {"free_slab", false, Path::discard},
+                                                {"free_slowpath", false, Path::slab}}};
 
+    static std::size_t index_of(Path path) { return static_cast<std::size_t>(path); }
     static std::string file_of(const std::string& cache, const char* name) {
         return fmt::format("/sys/kernel/slab/{}/{}", cache, name);
     }
@@ -182,6 +184,8 @@ class SlubCounts {
 
     std::vector<std::string> caches_;
     std::vector<std::uint64_t> before_;
+    PathCounts allocations_{};
+    PathCounts frees_{};
 };
 
 class KernelSession final : public Session {
@@ -202,10 +206,12 @@ class KernelSession final : public Session {
 
     [[nodiscard]] Observation observe(const ObserveOptions& options) override {
         Observation seen;
-        const SlubCounts counts{guest_, work_};
+        SlubCounts counts{guest_, work_};
         drive(options, seen);
+        // Before the leftovers are freed.
+        if (counts.there()) counts.read(guest_);
         read_observation(seen);
-        if (counts.there()) counts.enter(guest_, seen);
+        if (counts.there()) counts.enter(seen);
         return seen;
     }
 
