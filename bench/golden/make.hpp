@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/guests/guest.hpp"
 #include "bench/guests/kernels.hpp"
 
 namespace kmemlab::golden {
@@ -19,6 +20,7 @@ struct Experiment {
     std::size_t memory = usual_memory;
     std::string append{};  ///< a parameter of the kernel
     unsigned cpus = 4;     ///< of a kernel for several
+    unsigned name_digits = guests::name_digits;
 };
 
 /// Its file is named after all its words.

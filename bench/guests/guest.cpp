@@ -26,7 +26,8 @@ namespace fs = std::filesystem;
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 std::vector<std::string> kernel_line(const Kernel& kernel, const std::string& image, const fs::path& root,
-                                     std::size_t memory, int channel) {
+                                     std::size_t memory, int channel, unsigned digits) {
+    const auto serial = static_cast<unsigned>(getpid()) % (digits == name_digits ? 100'000U : 10'000U);
     std::vector<std::string> words{(kernel.folder / image).string(),
                                    fmt::format("mem={}M", memory / mebibyte),
                                    "root=none",
@@ -36,7 +37,7 @@ std::vector<std::string> kernel_line(const Kernel& kernel, const std::string& im
                                    "init=/init",
                                    "con=null",
                                    "con0=null,fd:1",
-                                   fmt::format("umid=kmr{:05}", getpid() % 100000)};
+                                   fmt::format("umid=kmr{:0{}}", serial, digits)};
     if (channel >= 0) words.push_back(fmt::format("kmemlab={}", channel));
     std::istringstream more{kernel.append};
     for (std::string word; more >> word;) words.push_back(word);
@@ -123,8 +124,8 @@ pid_t start(std::vector<std::string> words, const fs::path& root, int channel) {
 }
 
 pid_t boot(const Kernel& kernel, const std::string& image, const fs::path& root, std::size_t memory,
-           int channel) {
-    return start(kernel_line(kernel, image, root, memory, channel), root, channel);
+           int channel, unsigned digits) {
+    return start(kernel_line(kernel, image, root, memory, channel, digits), root, channel);
 }
 
 Guest::Guest(const Kernel& kernel, std::size_t memory) : name_{kernel.name} {

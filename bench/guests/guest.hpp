@@ -34,10 +34,13 @@ class ScratchFolder {
 /// what it prints in root/console. `channel`: a descriptor that it inherits, or -1. Throws UsageError.
 [[nodiscard]] pid_t start(std::vector<std::string> words, const std::filesystem::path& root, int channel);
 
+/// Of the number in a guest's name. The kernel keeps the name, so its length shifts what SLOB's lists hold.
+inline constexpr unsigned name_digits = 5;
+
 /// Starts the kernel `image` of `kernel` with `root` as its root folder, whose /init runs first, and `memory`
-/// bytes.
+/// bytes. `digits`: name_digits, or 4.
 [[nodiscard]] pid_t boot(const Kernel& kernel, const std::string& image, const std::filesystem::path& root,
-                         std::size_t memory, int channel);
+                         std::size_t memory, int channel, unsigned digits = name_digits);
 
 /// The folders that a guest mounts over or writes to, and `init` as /init.
 void make_root(const std::filesystem::path& root, const std::filesystem::path& init);
