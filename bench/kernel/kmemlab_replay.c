@@ -409,13 +409,13 @@ static noinline void latency(const char *path)
 /* -------------------------------------------------------- observation ---- */
 
 struct moment {
-	u64 operation, requested, handed_out, held, metadata;
+	u64 operation, requested, handed_out, held;
 	u64 free_blocks[16];
 };
 
 struct observation {
-	u64 operations, moments, failures, frees_skipped, orders;
-	char violation[216];
+	u64 operations, moments, failures, frees_skipped;
+	char violation[224];
 };
 
 #define MOMENTS 512
@@ -459,7 +459,6 @@ static void note_moment(u64 i)
 	m->requested = requested_now;
 	m->handed_out = handed_out_now;
 	m->held = (pages_held() - first_pages) * PAGE_SIZE;
-	m->metadata = 0;
 	for (order = 0; order < ORDERS && order < ARRAY_SIZE(m->free_blocks); order++) {
 		m->free_blocks[order] = 0;
 		for_each_populated_zone(zone)
@@ -511,7 +510,7 @@ static void check_death(const struct operation *op, u64 i)
 	u8 *memory = memory_of(op);
 	u64 size = usable_of(op), pattern = pattern_of(born[op->object]), k;
 
-	if (size < 16)	/* begin and end overlap: the end was written last */
+	if (size < 16)	/* begin and end overlap */
 		return;
 	for (k = 0; k < 8; k++)
 		if (memory[k] != (u8)(pattern >> 8 * k) || memory[size - 1 - k] != (u8)(pattern >> 8 * (7 - k))) {
@@ -585,7 +584,6 @@ static void observed(const char *path)
 	}
 	perform_leftovers();
 	seen.operations = prog.operations;
-	seen.orders = ORDERS;
 	if (fd >= 0 && write_all(fd, &seen, sizeof(seen)) &&
 	    write_all(fd, moments, seen.moments * sizeof(*moments)))
 		answer("ok\n");

@@ -59,16 +59,16 @@ struct CacheForm {
 };
 
 struct MomentForm {
-    std::uint64_t operation = 0, requested = 0, handed_out = 0, held = 0, metadata = 0;
+    std::uint64_t operation = 0, requested = 0, handed_out = 0, held = 0;
     std::array<std::uint64_t, 16> free_blocks{};
 };
 
 struct ObservationForm {
-    std::uint64_t operations = 0, moments = 0, failures = 0, frees_skipped = 0, orders = 0;
-    std::array<char, 216> violation{};
+    std::uint64_t operations = 0, moments = 0, failures = 0, frees_skipped = 0;
+    std::array<char, 224> violation{};
 };
 
-static_assert(sizeof(ProgramHead) == 40 && sizeof(CacheForm) == 64 && sizeof(MomentForm) == 168 &&
+static_assert(sizeof(ProgramHead) == 40 && sizeof(CacheForm) == 64 && sizeof(MomentForm) == 160 &&
               sizeof(ObservationForm) == 256 && std::endian::native == std::endian::little);
 
 template <class T>

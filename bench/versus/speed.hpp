@@ -17,9 +17,8 @@ namespace kmemlab::versus {
 struct SpeedOptions {
     std::array<std::string, 2> kernels;
     unsigned turns = 10;
-    unsigned passes = 3;      ///< of a replay in a turn
-    std::string filter = "";  ///< of the rows of peers; see guest_contests.hpp
-    std::size_t arena = 0;    ///< bytes of the guest; 0: as usual
+    unsigned passes = 3;  ///< of a replay in a turn
+    std::string filter;   ///< of the rows of peers; see guest_contests.hpp
     std::function<void(std::size_t done, std::size_t total)> progress;
     std::function<bool()> interrupted;
 };

@@ -19,8 +19,8 @@ def obey(word, *rest):
     if word == "load":
         operations = struct.unpack_from("<Q", Path(rest[0]).read_bytes(), 8)[0]
     elif word == "observed":
-        moment = struct.pack("<21Q", 0, 100, 200, 4096, 0, *range(16))
-        Path(rest[0]).write_bytes(struct.pack("<5Q216x", operations, 1, 0, 0, 11) + moment)
+        moment = struct.pack("<20Q", 0, 100, 200, 4096, *range(16))
+        Path(rest[0]).write_bytes(struct.pack("<4Q224x", operations, 1, 0, 0) + moment)
     elif word == "latency":
         Path(rest[0]).write_bytes(struct.pack("<I", 100) * operations)
     elif word == "copy" and rest[0] in files:

@@ -83,6 +83,12 @@ class Tree(unittest.TestCase):
         with self.assertRaisesRegex(build.CannotBuild, "linux 6.8: expected CONFIG_SLAB=y, .* CONFIG_SLAB=n"):
             build.check_config("CONFIG_SLUB=y\n", "slab", [], "6.8")
 
+    def test_a_machine_where_the_kernel_does_not_run_is_told_in_a_line(self):
+        (self.tree / "linux-golden").symlink_to("/bin/false")
+        (self.tree / "init").write_text("")
+        with self.assertRaisesRegex(build.CannotBuild, "User-Mode Linux does not run on this machine: no word from it"):
+            build.boots(self.tree)
+
     def test_an_option_replaces_ours(self):
         text = build.fragment("slub", ["CONFIG_SLUB_STATS=y"], smp=False)
         self.assertEqual(text.count("CONFIG_SLUB_STATS"), 1)
