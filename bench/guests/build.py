@@ -85,15 +85,31 @@ def fetch(version: str) -> None:
     print(tree)
 
 
-def tree_state(tree: Path) -> str:
-    """A hash of names, sizes and times of all files that a build may read."""
-    digest = hashlib.sha256()
-    for folder, folders, files in os.walk(tree):
+def tree_files(tree: Path) -> dict:
+    """Of all files that a build may read: name -> (size, time of change)."""
+    files = {}
+    for folder, folders, names in os.walk(tree):
         folders[:] = sorted(f for f in folders if f not in (".git", "Documentation", "tools", "samples"))
-        for file in sorted(files):
-            about = os.lstat(os.path.join(folder, file))
-            digest.update(f"{os.path.relpath(folder, tree)}/{file} {about.st_size} {about.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
+        for name in sorted(names):
+            about = os.lstat(os.path.join(folder, name))
+            files[f"{os.path.relpath(folder, tree)}/{name}"] = [about.st_size, about.st_mtime_ns]
+    return files
+
+
+def tree_state(tree: Path) -> str:
+    return hashlib.sha256(json.dumps(tree_files(tree)).encode()).hexdigest()[:16]
+
+
+def drop_stale_objects(tree: Path, work: Path) -> None:
+    """make goes by times alone: objects are of no use if a file is another one since, but older than they are (put back)."""
+    known, files = work / "files.json", tree_files(tree)
+    if known.exists():
+        before, built = json.loads(known.read_text()), known.stat().st_mtime_ns
+        if any(about != before.get(name) and about[1] < built for name, about in files.items()):
+            shutil.rmtree(work / "objects", ignore_errors=True)
+    else:
+        shutil.rmtree(work / "objects", ignore_errors=True)
+    known.write_text(json.dumps(files))
 
 
 # --------------------------------------------------------------------------------------- the tree as the build sees it
@@ -234,7 +250,9 @@ def compile_kernel(facts: dict, tree: Path, kernel: Path, jobs: int) -> None:
     place = hashlib.sha256(f"{tree} {allocator} {options}{' smp' if smp else ''}".encode()).hexdigest()[:16]
     work = cache() / "build" / place
     view, objects, log = work / "tree", work / "objects", work / "log"
-    objects.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
+    drop_stale_objects(tree, work)
+    objects.mkdir(exist_ok=True)
     log.unlink(missing_ok=True)
     link_tree(tree, view)
     (work / "fragment").write_text(fragment(allocator, options, smp))

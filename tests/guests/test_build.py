@@ -72,6 +72,15 @@ class Tree(unittest.TestCase):
         self.write("Documentation/mm.rst", "more\n")
         self.assertEqual(build.tree_state(self.tree), changed)
 
+    def test_objects_are_dropped_if_an_older_file_was_put_back(self):
+        work, file = self.tree.parent, self.tree / "mm/slub.c"
+        for text, time, kept in (("first", None, False), ("newer", None, True), ("first", 1, False), ("first", 1, True)):
+            (work / "objects").mkdir(exist_ok=True)
+            file.write_text(text)
+            os.utime(file, (time, time) if time else None)
+            build.drop_stale_objects(self.tree, work)
+            self.assertEqual((work / "objects").exists(), kept, (text, time))
+
     def test_the_release_is_the_makefiles(self):
         self.assertEqual(build.release_of(self.tree), "6.1.7")
         self.write("Makefile", "all:\n")

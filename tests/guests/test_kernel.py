@@ -40,6 +40,7 @@ class Kernel(unittest.TestCase):
         cls.folder = Path(scratch.name)
 
     def test_what_is_built_is_not_built_again(self):
+        kmemlab("kernel", "build", "--name", "clean")  # another test may have put a file back, which has another time then
         self.assertIn("as it was built before", kmemlab("kernel", "build", "--name", "clean"))
         self.assertRegex(kmemlab("kernel", "list"), r"clean +linux 6\.1\.\d+ +slub ")
 
@@ -88,7 +89,7 @@ class Kernel(unittest.TestCase):
 
     def test_a_change_is_told_as_what_it_is(self):
         file = TREE / "mm/slub.c"
-        was, times = file.read_text(), file.stat()
+        was = file.read_text()
         changed, count = re.subn(r"(?m)^#define MIN_PARTIAL 5$", "#define MIN_PARTIAL 20", was)
         self.assertEqual(count, 1)
         try:
@@ -96,7 +97,6 @@ class Kernel(unittest.TestCase):
             kmemlab("kernel", "build", "--name", "changed")
         finally:
             file.write_text(was)
-            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
         said = kmemlab("compare", "--kernels", "clean,changed", "--repetitions", 2, "--filter", "^pair/64/kernel:[a-z]+$")
         self.assertRegex(said, r"DIFFER  geometry .*\n +min_partial 5 -> 20")
         self.assertRegex(said, r"same    kmalloc ")
