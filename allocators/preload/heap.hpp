@@ -133,7 +133,7 @@ class HeapOf final : public Heap {
     /// Notes the class of the slab that `p`, which lives, is in; of other blocks nothing.
     void note_class(const void* p) requires has_sheaves {
         const FrameIndex head = arena_.page(arena_.pfn(p)).head;
-        if (head >= arena_.frames()) return;
+        if (head >= arena_.frames() || pages_.notes().get(head) != 0) return;
         const Page& slab = arena_.page_at(head);
         const PageState state = slab.load_state();
         if (state.kind != PageKind::slab) return;

@@ -75,7 +75,7 @@ class Barn {
     [[nodiscard]] std::size_t metadata_bytes(std::size_t capacity) const {
         const std::size_t sheaves =
             nr_full.load(std::memory_order_relaxed) + nr_empty.load(std::memory_order_relaxed);
-        return (most_full_ + most_empty_) * sizeof(Sheaf) + sheaves * capacity * sizeof(void*);
+        return (most_full_ + most_empty_) * sizeof(Sheaf) + sheaves * Sheaf::metadata_bytes(capacity);
     }
 
     std::vector<Sheaf> full;

@@ -156,12 +156,13 @@ struct SheafCache final : SlubCache<Cpus> {
     }
     /// Of the sheaves alone; SLUB counts the rest.
     [[nodiscard]] std::size_t sheaf_bytes() const {
-        std::size_t entries = 0;
+        std::size_t bytes = sizeof *this - sizeof(SlubCache<Cpus>);
         for (unsigned c = 0; c < sheaves.count(); ++c) {
-            entries += sheaves[CpuId{c}].main.capacity() + sheaves[CpuId{c}].spare.capacity();
+            for (const Sheaf* sheaf : {&sheaves[CpuId{c}].main, &sheaves[CpuId{c}].spare}) {
+                if (!sheaf->none()) bytes += Sheaf::metadata_bytes(capacity);
+            }
         }
-        return sizeof *this - sizeof(SlubCache<Cpus>) + sheaves.metadata_bytes() + entries * sizeof(void*) +
-               barn.metadata_bytes(capacity);
+        return bytes + sheaves.metadata_bytes() + barn.metadata_bytes(capacity);
     }
 
     SheafSlots sheaves;

@@ -1,12 +1,13 @@
 /// A sheaf: a stack of free objects (SHEAF-1).
 ///
-///     entries  [ o  o  o  .  . ]
-///                         ^     ^
-///                        top   end: the last one put is the first taken
+///     guard | entries  [ o  o  o  .  . ]
+///                                 ^     ^
+///                                top   end: the last one put is the first taken
 ///
 /// Places, not counts: a processor can tell where the object goes that the next one takes, and need not wait
-/// for it to arrive. It owns the array, not the objects. One that was default made or moved from is none: it
-/// has no array.
+/// for it to arrive. Who takes an object has the next one's first cache line fetched, to be written: most are
+/// by then cold. Below the last one that is the guard, which may be fetched too: the array itself.
+/// It owns the array, not the objects. One that was default made or moved from is none: it has no array.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +21,9 @@ namespace kmemlab {
 struct Sheaf {
     Sheaf() = default;
     explicit Sheaf(std::uint32_t most)
-        : entries{std::make_unique_for_overwrite<void*[]>(most)}, top{entries.get()}, end{top + most} {}
+        : entries{new void*[most + 1] + 1}, top{entries.get()}, end{top + most} {
+        top[-1] = top;
+    }
     Sheaf(Sheaf&& other) noexcept
         : entries{std::move(other.entries)},
           top{std::exchange(other.top, nullptr)},
@@ -41,12 +44,21 @@ struct Sheaf {
     [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(top - entries.get()); }
     [[nodiscard]] std::size_t capacity() const { return static_cast<std::size_t>(end - entries.get()); }
     void push(void* object) { *top++ = object; }
-    [[nodiscard]] void* pop() { return *--top; }
+    [[nodiscard]] void* pop() {
+        void* const object = *--top;
+        __builtin_prefetch(top[-1], 1);
+        return object;
+    }
     [[nodiscard]] std::span<void*> objects() const { return {entries.get(), top}; }
+    /// Of one with room for so many objects.
+    [[nodiscard]] static std::size_t metadata_bytes(std::size_t most) { return (most + 1) * sizeof(void*); }
     /// Of all the room, that many objects are there now.
     void set_count(std::size_t objects) { top = entries.get() + objects; }
 
-    std::unique_ptr<void*[]> entries;
+    struct FreeWithGuard {
+        void operator()(void** first) const { delete[] (first - 1); }
+    };
+    std::unique_ptr<void*[], FreeWithGuard> entries;
     void** top = nullptr;
     void** end = nullptr;
 };
