@@ -77,7 +77,7 @@ void bulks(M& model, typename M::Cache& cache, std::size_t count) {
     for (std::size_t done = 0; done < count; done += bulk_objects) {
         if (model.kmem_cache_alloc_bulk(cache, GFP_KERNEL, objects, CpuId{0}) != bulk_objects)
             throw UsageError("no memory left");
-        for (void* object : objects) keep(peers::used(object));
+        for (void* object : objects) keep(peers::FirstWord::used(object));
         model.kmem_cache_free_bulk(cache, objects, CpuId{0});
     }
 }
@@ -95,7 +95,7 @@ template <Model M, class Make>
 void count_pairs(const char* work, std::size_t size, Make make) {
     M model = small_machine<M>();
     const auto call = make(model);
-    void* const held = peers::used(call.take());
+    void* const held = peers::FirstWord::used(call.take());
     count(row_name<M>(work, size), [call](std::size_t how_many) { peers::pairs(call, how_many); });
     call.put(held);
 }

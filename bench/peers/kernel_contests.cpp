@@ -28,7 +28,7 @@ class FreshCache {
     void open() {
         cache_ = machine_->kmem_cache_create({.name = "kernel-times", .size = size_});
         if (cache_ == nullptr) throw UsageError::of("peers: {} cannot make a cache", M::info.name);
-        for (void*& object : held_) object = used(call().take());
+        for (void*& object : held_) object = Untouched::used(call().take());
     }
     void close() {
         for (void* object : held_) call().put(object);
@@ -109,7 +109,7 @@ class SizesCall {
 
 struct Pairs {
     static constexpr bool counted = false;
-    void run(auto call, std::size_t count) { pairs(call, count); }
+    void run(auto call, std::size_t count) { pairs<Untouched>(call, count); }
 };
 
 template <class Object>
@@ -117,13 +117,13 @@ struct Batches {
     static constexpr bool counted = true;
     std::vector<Object> objects;
     std::vector<std::uint32_t> order;
-    void run(auto call, std::size_t count) { batches(call, objects, order, count); }
+    void run(auto call, std::size_t count) { batches<Untouched>(call, objects, order, count); }
 };
 
 struct Bulks {
     static constexpr bool counted = false;
     std::vector<void*> objects;
-    void run(auto call, std::size_t count) { bulks(call, objects, count); }
+    void run(auto call, std::size_t count) { bulks<Untouched>(call, objects, count); }
 };
 
 struct Windows {
@@ -131,9 +131,9 @@ struct Windows {
     std::vector<void*> window;
     std::size_t oldest = 0;
     void begin(auto call) {
-        for (void*& object : window) object = used(call.take());
+        for (void*& object : window) object = Untouched::used(call.take());
     }
-    void run(auto call, std::size_t count) { windows(call, window, oldest, count); }
+    void run(auto call, std::size_t count) { windows<Untouched>(call, window, oldest, count); }
     void end(auto call) {
         for (void* object : window) call.put(object);
     }

@@ -43,7 +43,7 @@ class AnySize {
   public:
     explicit AnySize(const PeerLibrary& library)
         : malloc_{laundered(library.malloc)}, free_{laundered(library.free)} {}
-    [[nodiscard]] void* take(std::size_t size) const { return used(malloc_(size)); }
+    [[nodiscard]] void* take(std::size_t size) const { return FirstWord::used(malloc_(size)); }
     void put(void* p) const { free_(p); }
 
   private:

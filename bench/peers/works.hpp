@@ -1,6 +1,5 @@
 /// The works of the comparison, each a loop over any call type of calls.hpp. A unit is one allocation and
-/// one release; the first word of each object is written, of a frame that has only a descriptor nothing.
-/// Calls are passed by value, to stay in registers.
+/// one release; what happens between them is the work's Use. Calls are passed by value, to stay in registers.
 #pragma once
 
 #include <algorithm>
@@ -22,54 +21,62 @@ inline void require(const void* p) {
     if (p == nullptr) throw UsageError("peers: an allocator has no memory left");
 }
 
-[[nodiscard]] inline void* used(void* p) {
-    require(p);
-    *static_cast<std::uintptr_t*>(p) = 1;
-    keep(p);
-    return p;
-}
-[[nodiscard]] inline Page* used(Page* frame) {
-    require(frame);
-    keep(frame);
-    return frame;
-}
+/// A Use: nothing, as where the times of kernels were recorded.
+struct Untouched {
+    template <class Object>
+    [[nodiscard]] static Object* used(Object* object) {
+        require(object);
+        keep(object);
+        return object;
+    }
+};
+
+/// A Use: the first word of each object is written; of a frame, which has only a descriptor, nothing.
+struct FirstWord {
+    [[nodiscard]] static void* used(void* p) {
+        require(p);
+        *static_cast<std::uintptr_t*>(p) = 1;
+        return Untouched::used(p);
+    }
+    [[nodiscard]] static Page* used(Page* frame) { return Untouched::used(frame); }
+};
 
 /// Takes one object and puts it back.
-template <class Call>
+template <class Use = FirstWord, class Call>
 void pairs(Call call, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
-        call.put(used(call.take()));
+        call.put(Use::used(call.take()));
         forget();
     }
 }
 
 /// Takes as many objects as `objects` has room for, then puts all of them back; `count` is rounded up to
 /// whole batches.
-template <class Call, class Object>
+template <class Use = FirstWord, class Call, class Object>
 void batches(Call call, std::vector<Object>& objects, const std::vector<std::uint32_t>& order,
              std::size_t count) {
     for (std::size_t done = 0; done < count; done += objects.size()) {
-        for (Object& object : objects) object = used(call.take());
+        for (Object& object : objects) object = Use::used(call.take());
         for (const std::uint32_t i : order) call.put(objects[i]);
     }
 }
 
 /// Takes as many as `objects` has room for by one call, then puts all of them back by one call.
-template <class Call>
+template <class Use = FirstWord, class Call>
 void bulks(Call call, std::vector<void*>& objects, std::size_t count) {
     for (std::size_t done = 0; done < count; done += objects.size()) {
         call.take_all(objects);
-        for (void*& object : objects) object = used(object);
+        for (void*& object : objects) object = Use::used(object);
         call.put_all(objects);
     }
 }
 
 /// Puts the oldest of `window` back and takes another in its place.
-template <class Call>
+template <class Use = FirstWord, class Call>
 void windows(Call call, std::vector<void*>& window, std::size_t& oldest, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
         call.put(window[oldest]);
-        window[oldest] = used(call.take());
+        window[oldest] = Use::used(call.take());
         if (++oldest == window.size()) oldest = 0;
     }
 }
