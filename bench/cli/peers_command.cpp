@@ -22,6 +22,7 @@ std::string libraries_text(const std::vector<peers::PeerLibrary>& libraries) {
 struct PeersOptions {
     ContestsOptions contests;
     std::vector<std::string> kernel_times;
+    std::vector<std::string> kernel_states;
     std::vector<std::string> kernels;
 };
 
@@ -46,7 +47,7 @@ int compare(PeersOptions options, const Invocation& invocation) {
     const auto libraries = peers::load_peers();
     if (peers::lacks_static_tls(libraries)) peers::restart_with_static_tls(invocation.argv);
     Contests contests = peers::all_contests(libraries);
-    peers::add_kernel_contests(contests, times);
+    peers::add_kernel_contests(contests, times, peers::read_states(options.kernel_states));
     peers::add_guest_contests(contests, options.kernels);
     if (!times.empty()) options.contests = with_calibration(options.contests, contests);
     return run_contests(
@@ -82,6 +83,11 @@ Command add_peers(CLI::App& program) {
     app->add_option("--kernel-times", options->kernel_times,
                     "Also the works that these files tell the times of, recorded from real kernels "
                     "(tests/golden/README.md, Timings), and how ours compare")
+        ->type_name("FILE");
+    app->add_option("--kernel-state", options->kernel_states,
+                    "Golden files whose recorded state those works begin with: of SLOB, of pages; without "
+                    "them memory is empty")
+        ->needs("--kernel-times")
         ->type_name("FILE");
     app->add_option("--kernel", options->kernels,
                     "Also these kernels of `kmemlab kernel build`, as rows WORK/SIZE/kernel:NAME")

@@ -1,5 +1,8 @@
 #include "bench/peers/kernel_contests.hpp"
 
+#include <fmt/format.h>
+
+#include <concepts>
 #include <memory>
 #include <numeric>
 #include <set>
@@ -316,7 +319,7 @@ std::unique_ptr<Contest> calibration(const RecordedRow& row) {
 /// Each allocator has one machine, and the page allocator has one with its lists per CPU and one without.
 class Rows {
   public:
-    explicit Rows(Contests& contests) : contests_{&contests} {}
+    Rows(Contests& contests, const KernelStates& states) : contests_{&contests}, states_{&states} {}
 
     void add(const KernelTimes& times) {
         if (times.allocator() == "slub") return add(times, slub_);
@@ -333,23 +336,48 @@ class Rows {
                 contests_->push_back(calibration(row));
             } else if (is_of_pages(row.work)) {
                 const bool pcp = row.work == KernelWork::page_pair || row.work == KernelWork::page_batch;
-                contests_->push_back(page_contest(row, made(pcp ? pages_ : pages_without_pcp_, pcp)));
+                contests_->push_back(page_contest(row, pcp ? made_pages(pages_, states_->pages, true)
+                                                           : made_pages(pages_without_pcp_,
+                                                                        states_->pages_without_pcp, false)));
             } else {
-                contests_->push_back(object_contest(row, made(machine, true)));
+                contests_->push_back(object_contest(row, made(machine)));
             }
         }
     }
 
     template <class M>
-    static const std::shared_ptr<M>& made(std::shared_ptr<M>& machine, bool pcp) {
-        if (machine == nullptr) {
-            const std::vector<Setting> settings{{"machine.cpus", "1"}, {"pcp.enabled", pcp ? "1" : "0"}};
-            machine = std::make_shared<M>(configure<M>(settings));
+    const std::shared_ptr<M>& made(std::shared_ptr<M>& machine) const {
+        if (machine != nullptr) return machine;
+        machine = std::make_shared<M>(configure<M>(one_cpu));
+        if constexpr (std::same_as<M, SlobModel>) {
+            if (restore(machine->objects(), states_->slob, CpuId{0}).size() != states_->slob.size())
+                throw UsageError("peers: the recorded state of SLOB needs more than the arena's memory");
         }
         return machine;
     }
 
+    static const std::shared_ptr<BuddyModel>& made_pages(std::shared_ptr<BuddyModel>& machine,
+                                                         const std::optional<golden::RecordedZone>& state,
+                                                         bool pcp) {
+        if (machine != nullptr) return machine;
+        std::vector<Setting> settings = one_cpu;
+        settings.push_back({"pcp.enabled", pcp ? "1" : "0"});
+        if (state) {
+            const FrameRange& span = state->spec.span;
+            settings.push_back({"machine.start_pfn", fmt::format("{}", span.start.value())});
+            settings.push_back({"machine.arena", fmt::format("{}", (span.end - span.start) << page_shift)});
+            settings.push_back({"zone.layout", "single"});
+            settings.push_back({"zone.pageblock_order", fmt::format("{}", max_order.value())});
+        }
+        machine = std::make_shared<BuddyModel>(configure<BuddyModel>(settings));
+        if (state) restore(machine->buddy().zone(0), machine->arena(), state->state);
+        return machine;
+    }
+
+    static inline const std::vector<Setting> one_cpu{{"machine.cpus", "1"}};
+
     Contests* contests_;
+    const KernelStates* states_;
     std::set<std::string> names_;
     std::shared_ptr<SlubModel> slub_;
     std::shared_ptr<SlabModel> slab_;
@@ -360,8 +388,8 @@ class Rows {
 
 }  // namespace
 
-void add_kernel_contests(Contests& contests, std::span<const KernelTimes> times) {
-    Rows rows{contests};
+void add_kernel_contests(Contests& contests, std::span<const KernelTimes> times, const KernelStates& states) {
+    Rows rows{contests, states};
     for (const KernelTimes& each : times) rows.add(each);
 }
 

@@ -1,6 +1,6 @@
 /// The works of recorded timings (kernel_times.hpp), done by our models: each allocator as it is by default,
 /// on one CPU that the caller owns. Objects come from a cache that is made for a repetition, so that no row
-/// finds what another left; the first word of each is written, which the recordings may not have done.
+/// finds what another left. As where they were recorded, nothing is written into them.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,16 @@
 #include <vector>
 
 #include "bench/measure/contest.hpp"
+#include "bench/peers/kernel_states.hpp"
 #include "bench/peers/kernel_times.hpp"
 
 namespace kmemlab::peers {
 
-/// Adds a contest for each name of a row of `times`. Batches count which paths served them.
-void add_kernel_contests(Contests& contests, std::span<const KernelTimes> times);
+/// Adds a contest for each name of a row of `times`. Those of SLOB and of pages begin with their state of
+/// `states`, if there is one. Batches count which paths served them. Throws UsageError for a state that the
+/// models cannot be put into.
+void add_kernel_contests(Contests& contests, std::span<const KernelTimes> times,
+                         const KernelStates& states = {});
 
 /// The sequence in which the recorded batches of `count` were freed.
 [[nodiscard]] std::vector<std::uint32_t> recorded_positions(Sequence sequence, std::size_t count);
