@@ -258,6 +258,8 @@ FrameIndex Buddy<Cpus>::try_zones_once(const Attempt& attempt, Mark mark, const 
 template <class Cpus>
 bool Buddy<Cpus>::passes(const Zone<Cpus>& zone, const Attempt& attempt, Mark mark,
                          const AttemptFlags& flags) const {
+    if (attempt.order == Order{0} && mark == Mark::low && zone.above_low(Order{0}, attempt.target.highest))
+        return true;
     const std::uint64_t pages = level(zone.settings().marks, mark);
     if (zone.watermark_ok(attempt.order, pages + zone.boost(), attempt.target.highest, flags)) return true;
     // An atomic request for one page does not wait for a boost to fade (BUDDY-73, exception).

@@ -140,6 +140,13 @@ void add_locked(std::atomic<T>& counter, std::int64_t change) {
                   std::memory_order_relaxed);
 }
 
+/// Adds to a counter that any CPU changes at any time. `alone` (a context says it): nobody else does.
+template <class T>
+void add_shared(std::atomic<T>& counter, std::int64_t change, bool alone) {
+    if (alone) return add_locked(counter, change);
+    counter.fetch_add(static_cast<T>(change), std::memory_order_relaxed);
+}
+
 /// Takes a lock for a scope; the schedule may strike before it is taken, never while it is held.
 template <class Cpus>
 class [[nodiscard]] LockGuard {

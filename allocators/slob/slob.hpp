@@ -161,14 +161,14 @@ class Slob {
     // --- The heap (impl/heap.hpp). Steps that return several things are inlined: put into memory one by one
     // and read back together, what they return would wait there for the lock before it to be written. ---
     [[nodiscard]] std::byte* take_object(const SlobShape& shape, const Cache* cache, Gfp gfp, CpuId cpu);
-    void note(const Piece& piece, const SlobShape& shape, const Cache* cache);
+    void note(Piece piece, const SlobShape& shape, const Cache* cache);
     [[nodiscard, gnu::always_inline]] inline Piece search(const SlobShape& shape, bool& corrupt);
     [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame,
                                                              const SlobShape& shape, bool& corrupt);
     [[nodiscard]] Piece add_page(Pfn pfn, const SlobShape& shape);
     /// False: not given back, and reported.
-    bool give_object(const Piece& piece, std::size_t bytes, const void* object, const Cache* cache,
-                     CpuId cpu);
+    [[gnu::always_inline]] inline bool give_object(const Piece& piece, std::size_t bytes, const void* object,
+                                                   const Cache* cache, CpuId cpu);
     [[nodiscard, gnu::always_inline]] inline FreeResult give_units(const Piece& piece, std::size_t bytes);
     [[nodiscard]] static std::optional<MisuseKind> refusal(HeapPage& page, const Piece& piece,
                                                            std::size_t bytes,
@@ -189,7 +189,7 @@ class Slob {
 
     // --- Frees and their checks (impl/free.hpp) ---
     void free_kmalloc_object(std::byte* object, CpuId cpu);
-    [[nodiscard]] bool free_from_heap(Cache& cache, std::byte* object, CpuId cpu);
+    [[nodiscard, gnu::always_inline]] inline bool free_from_heap(Cache& cache, std::byte* object, CpuId cpu);
     [[nodiscard]] bool free_block(const Cache* cache, std::byte* object, CpuId cpu);
     [[nodiscard]] bool is_ours(const void* object, PageKind kind) const;
     /// With a ledger: may `object` be freed to `cache` (null: kfree)? Reports why not, and strikes it off if

@@ -43,7 +43,7 @@ FrameIndex Slab<Cpus>::new_slab(Cache& cache, Gfp gfp, CpuId cpu) {
     construct_objects(cache, slab, head);
     write_indexes(cache, slab, head);
     head.store(pages_[slab]);
-    cache.slabs_made.fetch_add(1, std::memory_order_relaxed);
+    add_shared(cache.slabs_made, 1, cpus_.alone());
     return slab;
 }
 

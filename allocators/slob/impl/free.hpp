@@ -42,7 +42,7 @@ bool Slob<Cpus>::free_from_heap(Cache& cache, std::byte* object, CpuId cpu) {
     if (!is_ours(object, PageKind::slab)) return report_not_ours(&cache, object), false;
     if (!strike_off(object, 0, &cache, cpu)) return false;
     const SlobGeometry& g = cache.geometry;
-    if (arena_.offset_of(object) % g.align != 0)
+    if ((arena_.offset_of(object) & (g.align - 1)) != 0)
         return report(MisuseKind::interior_pointer, &cache, object), false;
     if (has(g.flags, CacheFlags::typesafe_by_rcu)) {  // SLOB-43; the size stands behind the list head
         const auto size = static_cast<std::int32_t>(g.size);

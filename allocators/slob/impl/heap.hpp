@@ -16,7 +16,8 @@ std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, G
     {
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};
         piece = search(shape, corrupt);
-        note(piece, shape, cache);
+        if (config_.track) [[unlikely]]
+            note(piece, shape, cache);
     }
     if (corrupt) report(MisuseKind::corrupt_list, nullptr, nullptr);
     if (!piece.found()) {
@@ -26,7 +27,7 @@ std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, G
         path = Path::new_slab;
         const LockGuard<Cpus> guard{cpus_, lock_, cpu};
         piece = add_page(*pfn, shape);
-        note(piece, shape, cache);
+        if (config_.track) note(piece, shape, cache);
     }
     cpu_states_[cpu].count(&CpuWork::allocations, path);
     if (!piece.found()) check_failed("an empty page does not hold an object of the heap", __FILE__, __LINE__);
@@ -35,10 +36,10 @@ std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, G
     return object;
 }
 
-/// The lock is held.
+/// With a ledger. The lock is held.
 template <class Cpus>
-void Slob<Cpus>::note(const Piece& piece, const SlobShape& shape, const Cache* cache) {
-    if (!config_.track || !piece.found()) return;
+void Slob<Cpus>::note(Piece piece, const SlobShape& shape, const Cache* cache) {
+    if (!piece.found()) return;
     using Kind = LedgerEntry::Kind;
     ledger_.add((std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes,
                 {.kind = cache == nullptr ? Kind::kmalloc : Kind::cache,

@@ -168,8 +168,8 @@ FrameIndex Slub<Cpus>::new_slab(Cache& cache, CpuSlot& slot, Gfp gfp, CpuId cpu,
     if (cache.debug) debug_new_slab(cache, slab, objects);
     freelist = link_objects(cache, slab, objects);
     SlabWord{SlabWord::no_object, objects, objects, true}.store(page);
-    cache.nr_slabs.fetch_add(1, std::memory_order_relaxed);
-    cache.total_objects.fetch_add(objects, std::memory_order_relaxed);
+    add_shared(cache.nr_slabs, 1, cpus_.alone());
+    add_shared(cache.total_objects, objects, cpus_.alone());
     slot.count(SlubEvent::alloc_slab);
     return slab;
 }

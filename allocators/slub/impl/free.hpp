@@ -192,20 +192,25 @@ void Slub<Cpus>::put_cpu_partial(Cache& cache, CpuSlot& slot, FrameIndex slab, b
 template <class Cpus>
 std::size_t Slub<Cpus>::gather_chain(Cache& cache, FrameIndex slab, std::span<void*> objects,
                                      Chain& chain) const {
+    const std::byte* const first = object_at(cache, slab, 0);
+    const std::size_t bytes = SlabWord::load(pages_[slab]).objects * cache.geometry.size;
     std::size_t lowest = objects.size() - 1;
-    chain = {objects[lowest], objects[lowest], 1};
+    Chain found{objects[lowest], objects[lowest], 1};
     int misses = 0;
     for (std::size_t i = lowest; i-- > 0 && misses < 3;) {
-        if (slab_of(objects[i]) != slab || !on_stride(cache, slab, objects[i])) {
+        void* const object = objects[i];
+        const std::size_t distance = offset_of(object) - offset_of(first);
+        if (distance >= bytes || !cache.is_whole(static_cast<std::uint32_t>(distance))) {
             ++misses;
             continue;
         }
-        set_free_pointer(cache, chain.tail, objects[i]);
-        chain.tail = objects[i];
-        ++chain.count;
+        set_free_pointer(cache, found.tail, object);
+        found.tail = object;
+        ++found.count;
         if (--lowest != i) std::swap(objects[i], objects[lowest]);
     }
-    set_free_pointer(cache, chain.tail, nullptr);
+    set_free_pointer(cache, found.tail, nullptr);
+    chain = found;
     return lowest;
 }
 

@@ -30,8 +30,8 @@ void Slub<Cpus>::discard_slab(Cache& cache, FrameIndex slab, CpuId cpu) {
     Page& page = pages_[slab];
     PageState state = page.load_state();
     const Order order{state.order};
-    cache.nr_slabs.fetch_sub(1, std::memory_order_relaxed);
-    cache.total_objects.fetch_sub(SlabWord::load(page).objects, std::memory_order_relaxed);
+    add_shared(cache.nr_slabs, -1, cpus_.alone());
+    add_shared(cache.total_objects, -std::int64_t{SlabWord::load(page).objects}, cpus_.alone());
     cpu_states_[cpu].pages_given += order.pages();
     page.word = 0;
     page.owner = nullptr;
