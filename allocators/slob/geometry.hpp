@@ -38,11 +38,11 @@ inline constexpr std::size_t slob_lists = 3;
 }
 
 /// A request to the heap. The address that is aligned is the begin plus `header`, so that a kmalloc object is
-/// aligned and not its header (SLOB-12).
+/// aligned and not its header (SLOB-12). Small: it goes by value, in a register.
 struct SlobShape {
-    std::size_t bytes = 0;   ///< header included
-    std::size_t align = 8;   ///< a power of two, at least 8, at most a page
-    std::size_t header = 0;  ///< bytes before the object
+    std::uint32_t bytes = 0;   ///< header included
+    std::uint16_t align = 8;   ///< a power of two, at least 8, at most a page
+    std::uint16_t header = 0;  ///< bytes before the object, even
 
     [[nodiscard]] constexpr SlobUnits units() const { return slob_units(bytes); }
 };
@@ -56,7 +56,7 @@ inline constexpr std::size_t slob_kmalloc_limit = page_size - slob_header;
 [[nodiscard]] constexpr SlobShape slob_kmalloc_shape(std::size_t size) {
     const bool power = (size & (size - 1)) == 0;  // std::has_single_bit counts bits, by a call on most builds
     const std::size_t align = power ? std::max(size, slob_header) : slob_header;
-    return {size + slob_header, align, slob_header};
+    return {static_cast<std::uint32_t>(size + slob_header), static_cast<std::uint16_t>(align), slob_header};
 }
 
 /// SLOB-34.
@@ -77,7 +77,10 @@ struct SlobGeometry {
     [[nodiscard]] constexpr bool pages() const { return size >= page_size || align > page_size; }
     /// Of such a block. Linux 6.1 asks by the size alone, and cannot align beyond it.
     [[nodiscard]] constexpr Order order() const { return order_of(std::max(size, align)); }
-    [[nodiscard]] constexpr SlobShape shape() const { return {size, align, 0}; }
+    /// Of objects in the heap.
+    [[nodiscard]] constexpr SlobShape shape() const {
+        return {static_cast<std::uint32_t>(size), static_cast<std::uint16_t>(align), 0};
+    }
 };
 
 /// SLOB-40, SLUB-1.

@@ -81,7 +81,7 @@ class HeapPage {
 
     /// SLOB-12, 13: the first block that holds the shape gives it. Its place, or 2048: none does; 2048 as
     /// well, and is_corrupt(), if somebody wrote over a free block before that.
-    [[nodiscard, gnu::always_inline]] SlobUnits take(const SlobShape& shape) {
+    [[nodiscard, gnu::always_inline]] SlobUnits take(SlobShape shape) {
         const SlobUnits needed = shape.units();
         FreeBlock before;
         for (SlobUnits at = word_.first; at != slob_page_units;) {
@@ -135,10 +135,10 @@ class HeapPage {
         return found;
     }
     /// Where an object of that shape would begin in a block at `at`.
-    [[nodiscard, gnu::always_inline]] static SlobUnits aligned(SlobUnits at, const SlobShape& shape) {
-        const std::size_t object = at * slob_unit_bytes + shape.header;
-        const std::size_t up = (object + shape.align - 1) & ~(shape.align - 1);
-        return static_cast<SlobUnits>((up - shape.header) / slob_unit_bytes);
+    [[nodiscard, gnu::always_inline]] static SlobUnits aligned(SlobUnits at, SlobShape shape) {
+        const SlobUnits header = slob_units(shape.header);
+        const SlobUnits below = slob_units(shape.align) - 1;
+        return ((at + header + below) & ~below) - header;
     }
     [[gnu::always_inline]] void split(const FreeBlock& before, const FreeBlock& found, SlobUnits place,
                                       SlobUnits needed) {

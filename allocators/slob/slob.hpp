@@ -160,12 +160,12 @@ class Slob {
 
     // --- The heap (impl/heap.hpp). Steps that return several things are inlined: put into memory one by one
     // and read back together, what they return would wait there for the lock before it to be written. ---
-    [[nodiscard]] std::byte* take_object(const SlobShape& shape, const Cache* cache, Gfp gfp, CpuId cpu);
-    void note(Piece piece, const SlobShape& shape, const Cache* cache);
-    [[nodiscard, gnu::always_inline]] inline Piece search(const SlobShape& shape, bool& corrupt);
-    [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame,
-                                                             const SlobShape& shape, bool& corrupt);
-    [[nodiscard]] Piece add_page(Pfn pfn, const SlobShape& shape);
+    [[nodiscard]] std::byte* take_object(SlobShape shape, const Cache* cache, Gfp gfp, CpuId cpu);
+    void note(Piece piece, SlobShape shape, const Cache* cache);
+    [[nodiscard, gnu::always_inline]] inline Piece search(SlobShape shape, bool& corrupt);
+    [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame, SlobShape shape,
+                                                             bool& corrupt);
+    [[nodiscard]] Piece add_page(Pfn pfn, SlobShape shape);
     /// False: not given back, and reported.
     [[gnu::always_inline]] inline bool give_object(const Piece& piece, std::size_t bytes, const void* object,
                                                    const Cache* cache, CpuId cpu);
@@ -176,7 +176,7 @@ class Slob {
     void adopt_page(FrameIndex frame);
     void forget_page(FrameIndex frame);
     [[nodiscard]] HeapPage heap_page(FrameIndex frame) const {
-        return {arena_.address_at(frame), arena_.page_at(frame)};
+        return {memory_ + (std::size_t{frame} << page_shift), pages_[frame]};
     }
     [[nodiscard]] PageRing& list_of(SlobList list) { return lists_[static_cast<std::size_t>(list)]; }
     [[nodiscard]] Piece piece_at(const std::byte* begin, std::size_t bytes) const;
@@ -205,6 +205,10 @@ class Slob {
     void report_not_ours(const Cache* cache, const void* object);
     void report(MisuseKind kind, const Cache* cache, const void* object);
     [[nodiscard]] static std::uint32_t header_of(const std::byte* object);
+
+    // Hot: read by every operation.
+    std::byte* memory_;
+    Page* pages_;
 
     Arena& arena_;
     PageSourceRef source_;

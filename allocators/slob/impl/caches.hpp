@@ -11,7 +11,9 @@ namespace kmemlab {
 
 template <class Cpus>
 Slob<Cpus>::Slob(PageSourceRef pages, Cpus& cpus, const SlobConfig& config, MisuseLog& misuse)
-    : arena_{pages.arena()},
+    : memory_{pages.arena().address_at(0)},
+      pages_{&pages.arena().page_at(0)},
+      arena_{pages.arena()},
       source_{pages},
       cpus_{cpus},
       log_{misuse},

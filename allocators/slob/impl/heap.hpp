@@ -9,7 +9,7 @@ namespace kmemlab {
 
 /// SLOB-10..16, for a cache or, if it is null, for kmalloc. nullptr: no page.
 template <class Cpus>
-std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, Gfp gfp, CpuId cpu) {
+std::byte* Slob<Cpus>::take_object(SlobShape shape, const Cache* cache, Gfp gfp, CpuId cpu) {
     bool corrupt = false;
     Piece piece;
     Path path = Path::node_partial;
@@ -31,19 +31,19 @@ std::byte* Slob<Cpus>::take_object(const SlobShape& shape, const Cache* cache, G
     }
     cpu_states_[cpu].count(&CpuWork::allocations, path);
     if (!piece.found()) check_failed("an empty page does not hold an object of the heap", __FILE__, __LINE__);
-    std::byte* const object = arena_.address_at(piece.frame) + piece.at * slob_unit_bytes;
+    std::byte* const object = memory_ + (std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes;
     if (gfp.has(__GFP_ZERO)) std::memset(object, 0, piece.units * slob_unit_bytes);
     return object;
 }
 
 /// With a ledger. The lock is held.
 template <class Cpus>
-void Slob<Cpus>::note(Piece piece, const SlobShape& shape, const Cache* cache) {
+void Slob<Cpus>::note(Piece piece, SlobShape shape, const Cache* cache) {
     if (!piece.found()) return;
     using Kind = LedgerEntry::Kind;
     ledger_.add((std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes,
                 {.kind = cache == nullptr ? Kind::kmalloc : Kind::cache,
-                 .asked = cache == nullptr ? shape.bytes - shape.header : cache->geometry.object_size,
+                 .asked = cache == nullptr ? std::size_t{shape.bytes} - shape.header : cache->geometry.object_size,
                  .taken = piece.units * slob_unit_bytes,
                  .align = shape.align,
                  .cache = cache});
@@ -51,12 +51,12 @@ void Slob<Cpus>::note(Piece piece, const SlobShape& shape, const Cache* cache) {
 
 /// SLOB-11. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::search(const SlobShape& shape, bool& corrupt) -> Piece {
+auto Slob<Cpus>::search(SlobShape shape, bool& corrupt) -> Piece {
     PageRing& list = list_of(slob_list(shape.bytes));
     const SlobUnits needed = shape.units();
     FrameIndex frame = list.head();
     for (std::uint64_t left = list.length(); left > 0; --left) {
-        const Page& page = arena_.page_at(frame);
+        const Page& page = pages_[frame];
         if (HeapPageWord::load(page).units >= needed) {
             const Piece piece = take_from(list, frame, shape, corrupt);
             if (piece.found()) return piece;
@@ -68,7 +68,7 @@ auto Slob<Cpus>::search(const SlobShape& shape, bool& corrupt) -> Piece {
 
 /// SLOB-12..14. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::take_from(PageRing& list, FrameIndex frame, const SlobShape& shape, bool& corrupt) -> Piece {
+auto Slob<Cpus>::take_from(PageRing& list, FrameIndex frame, SlobShape shape, bool& corrupt) -> Piece {
     HeapPage page = heap_page(frame);
     const SlobUnits at = page.take(shape);
     corrupt = corrupt || page.is_corrupt();
@@ -82,7 +82,7 @@ auto Slob<Cpus>::take_from(PageRing& list, FrameIndex frame, const SlobShape& sh
 
 /// SLOB-15. The lock is held.
 template <class Cpus>
-auto Slob<Cpus>::add_page(Pfn pfn, const SlobShape& shape) -> Piece {
+auto Slob<Cpus>::add_page(Pfn pfn, SlobShape shape) -> Piece {
     const FrameIndex frame = arena_.index(pfn);
     adopt_page(frame);
     const SlobList list = slob_list(shape.bytes);
