@@ -31,12 +31,12 @@ enum class Point : std::uint8_t {
 /// A lock for threads: spins, and yields when the holder seems not to run.
 class SpinLock {
   public:
-    void lock() {
+    [[gnu::always_inline]] void lock() {
         while (taken_.exchange(true, std::memory_order_acquire)) wait();
         ++acquisitions_;
     }
     /// For whoever has the only CPU, and therefore never meets anybody: no atomic exchange.
-    void lock_alone() {
+    [[gnu::always_inline]] void lock_alone() {
         if (taken_.load(std::memory_order_relaxed))
             check_failed("the only CPU takes a lock that it holds", __FILE__, __LINE__);
         taken_.store(true, std::memory_order_relaxed);
@@ -47,7 +47,7 @@ class SpinLock {
     [[nodiscard]] std::uint64_t acquisitions() const { return acquisitions_; }
 
   private:
-    void wait() const {
+    [[gnu::noinline]] void wait() const {
         for (int spins = 0; taken_.load(std::memory_order_relaxed); ++spins) {
             if (spins > 64) std::this_thread::yield();
         }

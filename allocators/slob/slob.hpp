@@ -170,15 +170,17 @@ class Slob {
     [[gnu::always_inline]] inline bool give_object(const Piece& piece, std::size_t bytes, const void* object,
                                                    const Cache* cache, CpuId cpu);
     [[nodiscard, gnu::always_inline]] inline FreeResult give_units(const Piece& piece, std::size_t bytes);
-    [[nodiscard]] static std::optional<MisuseKind> refusal(HeapPage& page, const Piece& piece,
-                                                           std::size_t bytes,
-                                                           const HeapPage::Neighbours& around);
+    [[nodiscard, gnu::always_inline]] static inline std::optional<MisuseKind> refusal(
+        HeapPage& page, const Piece& piece, std::size_t bytes, const HeapPage::Neighbours& around);
     void adopt_page(FrameIndex frame);
     void forget_page(FrameIndex frame);
     [[nodiscard]] HeapPage heap_page(FrameIndex frame) const {
         return {memory_ + (std::size_t{frame} << page_shift), pages_[frame]};
     }
     [[nodiscard]] PageRing& list_of(SlobList list) { return lists_[static_cast<std::size_t>(list)]; }
+    [[nodiscard]] std::size_t offset_of(const void* p) const {
+        return reinterpret_cast<std::uintptr_t>(p) - reinterpret_cast<std::uintptr_t>(memory_);
+    }
     [[nodiscard]] Piece piece_at(const std::byte* begin, std::size_t bytes) const;
 
     // --- Blocks of pages (impl/blocks.hpp) ---
@@ -191,7 +193,7 @@ class Slob {
     void free_kmalloc_object(std::byte* object, CpuId cpu);
     [[nodiscard, gnu::always_inline]] inline bool free_from_heap(Cache& cache, std::byte* object, CpuId cpu);
     [[nodiscard]] bool free_block(const Cache* cache, std::byte* object, CpuId cpu);
-    [[nodiscard]] bool is_ours(const void* object, PageKind kind) const;
+    [[nodiscard, gnu::always_inline]] inline bool is_ours(const void* object, PageKind kind) const;
     /// With a ledger: may `object` be freed to `cache` (null: kfree)? Reports why not, and strikes it off if
     /// so. Without one: yes. `header` is the number of bytes before the object.
     [[nodiscard]] bool strike_off(const std::byte* object, std::size_t header, const Cache* cache,
@@ -208,6 +210,7 @@ class Slob {
 
     // Hot: read by every operation.
     std::byte* memory_;
+    std::size_t arena_bytes_;
     Page* pages_;
 
     Arena& arena_;

@@ -12,6 +12,7 @@ namespace kmemlab {
 template <class Cpus>
 Slob<Cpus>::Slob(PageSourceRef pages, Cpus& cpus, const SlobConfig& config, MisuseLog& misuse)
     : memory_{pages.arena().address_at(0)},
+      arena_bytes_{pages.arena().bytes()},
       pages_{&pages.arena().page_at(0)},
       arena_{pages.arena()},
       source_{pages},

@@ -20,7 +20,7 @@ void Slob<Cpus>::kfree(void* object, CpuId cpu) {
 /// SLOB-33.
 template <class Cpus>
 void Slob<Cpus>::free_kmalloc_object(std::byte* object, CpuId cpu) {
-    const std::size_t in_page = arena_.offset_of(object) % page_size;
+    const std::size_t in_page = offset_of(object) % page_size;
     if (!strike_off(object, slob_header, nullptr, cpu)) return;
     if (in_page < slob_header || in_page % slob_header != 0)
         return report(MisuseKind::interior_pointer, nullptr, object);
@@ -42,7 +42,7 @@ bool Slob<Cpus>::free_from_heap(Cache& cache, std::byte* object, CpuId cpu) {
     if (!is_ours(object, PageKind::slab)) return report_not_ours(&cache, object), false;
     if (!strike_off(object, 0, &cache, cpu)) return false;
     const SlobGeometry& g = cache.geometry;
-    if ((arena_.offset_of(object) & (g.align - 1)) != 0)
+    if ((offset_of(object) & (g.align - 1)) != 0)
         return report(MisuseKind::interior_pointer, &cache, object), false;
     if (has(g.flags, CacheFlags::typesafe_by_rcu)) {  // SLOB-43; the size stands behind the list head
         const auto size = static_cast<std::int32_t>(g.size);
@@ -65,9 +65,9 @@ bool Slob<Cpus>::free_block(const Cache* cache, std::byte* object, CpuId cpu) {
 
 template <class Cpus>
 bool Slob<Cpus>::is_ours(const void* object, PageKind kind) const {
-    const std::size_t offset = arena_.offset_of(object);
-    if (offset >= arena_.bytes()) return false;
-    const Page& page = arena_.page_at(static_cast<FrameIndex>(offset >> page_shift));
+    const std::size_t offset = offset_of(object);
+    if (offset >= arena_bytes_) return false;
+    const Page& page = pages_[offset >> page_shift];
     return page.load_state().kind == kind && page.owner == this;
 }
 

@@ -164,7 +164,7 @@ void Slob<Cpus>::forget_page(FrameIndex frame) {
 
 template <class Cpus>
 auto Slob<Cpus>::piece_at(const std::byte* begin, std::size_t bytes) const -> Piece {
-    const std::size_t offset = arena_.offset_of(begin);
+    const std::size_t offset = offset_of(begin);
     return {static_cast<FrameIndex>(offset >> page_shift),
             static_cast<SlobUnits>(offset % page_size / slob_unit_bytes), slob_units(bytes)};
 }
