@@ -56,7 +56,7 @@ struct Sheaf {
     void set_count(std::size_t objects) { top = entries.get() + objects; }
 
     struct FreeWithGuard {
-        void operator()(void** first) const { delete[] (first - 1); }
+        void operator()(void** first) const { delete[](first - 1); }
     };
     std::unique_ptr<void*[], FreeWithGuard> entries;
     void** top = nullptr;

@@ -163,8 +163,8 @@ class Slob {
     [[nodiscard]] std::byte* take_object(SlobShape shape, const Cache* cache, Gfp gfp, CpuId cpu);
     void note(Piece piece, SlobShape shape, const Cache* cache);
     [[nodiscard, gnu::always_inline]] inline Piece search(SlobShape shape, bool& corrupt);
-    [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame, SlobShape shape,
-                                                             bool& corrupt);
+    [[nodiscard, gnu::always_inline]] inline Piece take_from(PageRing& list, FrameIndex frame,
+                                                             SlobShape shape, bool& corrupt);
     [[nodiscard]] Piece add_page(Pfn pfn, SlobShape shape);
     /// False: not given back, and reported.
     [[gnu::always_inline]] inline bool give_object(const Piece& piece, std::size_t bytes, const void* object,

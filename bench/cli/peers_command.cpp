@@ -71,7 +71,8 @@ Examples:
   kmemlab peers --json peers.json
   kmemlab peers --filter '^pair/64/' --repetitions 31
   kmemlab peers --filter '^(pair|batch.*)/64/' --kernel slub-6.1.192
-  kmemlab peers --filter ^kernel- --repetitions 5 --kernel-times tests/golden/linux-6.1-timing/*)";
+  kmemlab peers --filter ^kernel- --repetitions 5 --kernel-times tests/golden/linux-6.1-timing/* \
+    --kernel-state tests/golden/linux-6.1-slob/slabtrace-32.csv.zst tests/golden/linux-6.1-pages/buddytrace-{all,nopcp}.csv.zst)";
 
 }  // namespace
 

@@ -13,7 +13,7 @@ SlobList list_named(const GoldenFile& file, std::size_t line, std::string_view n
 }
 
 void add_block(const GoldenFile& file, std::size_t line, const std::vector<std::string_view>& row,
-                      SlobPageState& page) {
+               SlobPageState& page) {
     const auto at = file.number_at(line, row[4], page_size - 1) / slob_unit_bytes;
     const auto length = file.number_at(line, row[6], slob_page_units - at);
     const auto least = page.blocks.empty() ? 0 : page.blocks.back().at + page.blocks.back().length + 1U;

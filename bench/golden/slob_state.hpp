@@ -1,5 +1,5 @@
-/// The state of SLOB's lists that its traces begin with: a row P for each page with free blocks, in the order of
-/// the lists, followed by a row B for each of these,
+/// The state of SLOB's lists that its traces begin with: a row P for each page with free blocks, in the order
+/// of the lists, followed by a row B for each of these,
 ///
 ///     0,P,0,page,free units,0,0,list
 ///     0,B,0,page,offset in bytes,0,units,list

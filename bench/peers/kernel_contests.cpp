@@ -336,9 +336,9 @@ class Rows {
                 contests_->push_back(calibration(row));
             } else if (is_of_pages(row.work)) {
                 const bool pcp = row.work == KernelWork::page_pair || row.work == KernelWork::page_batch;
-                contests_->push_back(page_contest(row, pcp ? made_pages(pages_, states_->pages, true)
-                                                           : made_pages(pages_without_pcp_,
-                                                                        states_->pages_without_pcp, false)));
+                contests_->push_back(page_contest(
+                    row, pcp ? made_pages(pages_, states_->pages, true)
+                             : made_pages(pages_without_pcp_, states_->pages_without_pcp, false)));
             } else {
                 contests_->push_back(object_contest(row, made(machine)));
             }

@@ -20,8 +20,8 @@ void add_pages(const golden::GoldenFile& file, KernelStates& states) {
 /// The line behind the names of columns.
 std::size_t first_row(const golden::GoldenFile& file) {
     const auto& lines = file.lines();
-    const auto names =
-        std::find_if(lines.begin(), lines.end(), [](std::string_view line) { return !line.starts_with('#'); });
+    const auto names = std::find_if(lines.begin(), lines.end(),
+                                    [](std::string_view line) { return !line.starts_with('#'); });
     return static_cast<std::size_t>(names - lines.begin()) + 1;
 }
 

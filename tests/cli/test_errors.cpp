@@ -112,4 +112,11 @@ TEST_CASE("timings of a kernel that cannot be used are refused before anything i
     const std::string good = "tests/golden/linux-6.1-timing/slub.csv.zst";
     check_refused("peers --filter no-such-row --kernel-times " + good, "no row matches 'no-such-row'");
     check_refused("peers --filter '(' --kernel-times " + good, "'(' is no regular expression");
+
+    const std::string state = times + good + " --kernel-state ";
+    check_refused("peers --kernel-state tests/golden/linux-6.1-slob/slabtrace-32.csv.zst", "--kernel-times");
+    check_refused(state + folder.file("absent"), "absent");
+    check_refused(state + good, "slub.csv.zst:1: expected a trace of pages, or of SLOB's objects");
+    check_refused(state + "tests/golden/linux-6.1-slob/kmalloc.csv.zst",
+                  "expected rows P and B, SLOB's lists");
 }

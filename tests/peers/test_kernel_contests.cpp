@@ -60,6 +60,42 @@ TEST_CASE("every contest of timings verifies, and does its work again and again"
     }
 }
 
+TEST_CASE("what kernels had in use when they were recorded can be put into the models") {
+    const std::vector<std::string> files{"tests/golden/linux-6.1-slob/slabtrace-32.csv.zst",
+                                         "tests/golden/linux-6.1-pages/buddytrace-all.csv.zst",
+                                         "tests/golden/linux-6.1-pages/buddytrace-nopcp.csv.zst"};
+    const KernelStates states = read_states(files);
+    REQUIRE(states.pages);
+    REQUIRE(states.pages_without_pcp);
+    const auto& free_lists = states.pages->state.free_lists;
+    CHECK(std::any_of(free_lists.begin(), free_lists.end(),
+                      [](const FreeListEntry& block) { return block.order == Order{0}; }));
+
+    // Sixteen objects that find room in pages which others use need no page; in an empty heap they do.
+    const auto new_pages = [](const KernelStates& begin) {
+        Contests contests;
+        add_kernel_contests(contests, shipped(), begin);
+        for (const auto& contest : contests) {
+            if (contest->name() == "kernel-batch-kmem_cache-16-fifo/32/slob")
+                return sum(contest->counts(), "allocations.new_slab");
+        }
+        FAIL("no such row");
+        return std::uint64_t{0};
+    };
+    CHECK(new_pages({}) > 0);
+    CHECK(new_pages(states) == 0);
+
+    Contests contests;
+    add_kernel_contests(contests, shipped(), states);
+    for (const auto& contest : contests) {
+        CAPTURE(contest->name());
+        CHECK(contest->verify().empty());
+        contest->prepare(1);
+        contest->run(1);
+        contest->finish();
+    }
+}
+
 TEST_CASE("a batch larger than a slab is freed past the CPU's slab in SLUB, whatever the order") {
     Contests contests;
     add_kernel_contests(contests, shipped());

@@ -158,7 +158,7 @@ TEST_CASE("the memory of sheaves is metadata, and goes with them") {
     const std::size_t before = f.sheaves.stats().metadata_bytes;
     f.put_many(f.get_many(240, a), b);
     // A spare of CPU a, one of CPU b, two in the barn.
-    CHECK(f.sheaves.stats().metadata_bytes == before + 4UL * 60 * sizeof(void*));
+    CHECK(f.sheaves.stats().metadata_bytes == before + 4 * Sheaf::metadata_bytes(60));
     f.sheaves.drain(a);
     CHECK(f.sheaves.stats().metadata_bytes == before);
     CHECK(f.sheaves.stats().held_bytes == 0);

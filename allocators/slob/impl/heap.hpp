@@ -41,12 +41,13 @@ template <class Cpus>
 void Slob<Cpus>::note(Piece piece, SlobShape shape, const Cache* cache) {
     if (!piece.found()) return;
     using Kind = LedgerEntry::Kind;
-    ledger_.add((std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes,
-                {.kind = cache == nullptr ? Kind::kmalloc : Kind::cache,
-                 .asked = cache == nullptr ? std::size_t{shape.bytes} - shape.header : cache->geometry.object_size,
-                 .taken = piece.units * slob_unit_bytes,
-                 .align = shape.align,
-                 .cache = cache});
+    ledger_.add(
+        (std::size_t{piece.frame} << page_shift) + piece.at * slob_unit_bytes,
+        {.kind = cache == nullptr ? Kind::kmalloc : Kind::cache,
+         .asked = cache == nullptr ? std::size_t{shape.bytes} - shape.header : cache->geometry.object_size,
+         .taken = piece.units * slob_unit_bytes,
+         .align = shape.align,
+         .cache = cache});
 }
 
 /// SLOB-11. The lock is held.
