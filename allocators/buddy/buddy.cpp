@@ -258,6 +258,7 @@ FrameIndex Buddy<Cpus>::try_zones_once(const Attempt& attempt, Mark mark, const 
 template <class Cpus>
 bool Buddy<Cpus>::passes(const Zone<Cpus>& zone, const Attempt& attempt, Mark mark,
                          const AttemptFlags& flags) const {
+    // Enough whatever the rights: these only lower the mark.
     if (attempt.order == Order{0} && mark == Mark::low && zone.above_low(Order{0}, attempt.target.highest))
         return true;
     const std::uint64_t pages = level(zone.settings().marks, mark);
