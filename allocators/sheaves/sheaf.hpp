@@ -20,10 +20,7 @@ namespace kmemlab {
 
 struct Sheaf {
     Sheaf() = default;
-    explicit Sheaf(std::uint32_t most)
-        : entries{new void*[most + 1] + 1}, top{entries.get()}, end{top + most} {
-        top[-1] = top;
-    }
+    explicit Sheaf(std::uint32_t most) : entries{guarded(most)}, top{entries.get()}, end{top + most} {}
     Sheaf(Sheaf&& other) noexcept
         : entries{std::move(other.entries)},
           top{std::exchange(other.top, nullptr)},
@@ -61,6 +58,14 @@ struct Sheaf {
     std::unique_ptr<void*[], FreeWithGuard> entries;
     void** top = nullptr;
     void** end = nullptr;
+
+  private:
+    /// The first of so many entries, behind the guard.
+    [[nodiscard]] static void** guarded(std::size_t most) {
+        auto** const guard = new void*[most + 1];
+        *guard = guard;
+        return guard + 1;
+    }
 };
 
 }  // namespace kmemlab
