@@ -11,6 +11,8 @@ void add_pages(const golden::GoldenFile& file, KernelStates& states) {
     const golden::RecordedState state{file};
     if (state.zones().size() != 1 || state.several_cpus())
         throw file.bad(0, "expected the pages of one zone and one CPU");
+    if (state.pageblock_order() != max_order.value())
+        throw file.bad(0, "pageblock_order={}: expected {}", state.pageblock_order(), max_order.value());
     const golden::RecordedZone& zone = state.zones().front();
     const auto& sets = zone.state.page_sets;
     const bool pcp = std::any_of(sets.begin(), sets.end(), [](const auto& set) { return set.high > 0; });

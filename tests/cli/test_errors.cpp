@@ -119,4 +119,9 @@ TEST_CASE("timings of a kernel that cannot be used are refused before anything i
     check_refused(state + good, "slub.csv.zst:1: expected a trace of pages, or of SLOB's objects");
     check_refused(state + "tests/golden/linux-6.1-slob/kmalloc.csv.zst",
                   "expected rows P and B, SLOB's lists");
+    check_refused(state + folder.with("order9.csv",
+                                      "# nr_cpu_ids=1\n# buddytrace mode=nopcp\n"
+                                      "S,zone,name=Normal,start_pfn=0,spanned=1024,present=1024,managed=1024,"
+                                      "free=0\nS,const,MAX_ORDER=11,pageblock_order=9\n"),
+                  "order9.csv:1: pageblock_order=9: expected 10");
 }
