@@ -91,11 +91,14 @@ void Zone<Cpus>::set_pageblock_type(Pfn pfn, MigrateType type) {
 }
 
 template <class Cpus>
-void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu) {
-    std::int64_t& difference = per_cpu_[cpu].free_pages_difference;
-    difference += pages;
-    if (difference > threshold_ || difference < -threshold_)
-        add_locked(free_pages_, std::exchange(difference, 0));
+void Zone<Cpus>::change_free_pages(std::int64_t pages, CpuId cpu, std::uint64_t times) {
+    std::int64_t difference = per_cpu_[cpu].free_pages_difference;
+    for (; times > 0; --times) {
+        difference += pages;
+        if (difference > threshold_ || difference < -threshold_)
+            add_locked(free_pages_, std::exchange(difference, 0));
+    }
+    per_cpu_[cpu].free_pages_difference = difference;
 }
 
 // ---- lists -------------------------------------------------------------------------------------------
@@ -155,9 +158,8 @@ template <class Cpus>
 }
 
 template <class Cpus>
-[[gnu::always_inline]] inline void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type,
-                                                           CpuId cpu, bool to_tail) {
-    change_free_pages(static_cast<std::int64_t>(order.pages()), cpu);
+[[gnu::always_inline]] inline void Zone<Cpus>::merge(FrameIndex index, Order order, MigrateType type,
+                                                     bool to_tail) {
     Pfn pfn = arena_.pfn_at(index);
     while (order < max_order && may_merge(pfn.buddy(order), order, type)) {
         unlink(arena_.index(pfn.buddy(order)), order);
@@ -165,6 +167,13 @@ template <class Cpus>
         pfn = pfn.align_down(order);
     }
     add(arena_.index(pfn), order, type, to_tail || merges_soon(pfn, order));
+}
+
+template <class Cpus>
+[[gnu::always_inline]] inline void Zone<Cpus>::give_locked(FrameIndex index, Order order, MigrateType type,
+                                                           CpuId cpu, bool to_tail) {
+    change_free_pages(static_cast<std::int64_t>(order.pages()), cpu);
+    merge(index, order, type, to_tail);
 }
 
 template <class Cpus>
@@ -178,30 +187,37 @@ void Zone<Cpus>::give_block(FrameIndex index, Order order, CpuId cpu, bool to_ta
 // ---- taking ------------------------------------------------------------------------------------------
 
 template <class Cpus>
-[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_smallest(Order order, MigrateType type) {
+[[gnu::always_inline]] inline BlockRun Zone<Cpus>::take_smallest(Order order, MigrateType type,
+                                                                 std::uint64_t most) {
     for (Order from = order; from <= max_order; ++from) {
         FreeArea& area = free_areas_[from.value()];
         if (area.list(type).empty()) continue;
-        const FrameIndex index = area.list(type).pop_head(arena_);
+        const FrameIndex first = area.list(type).pop_head(arena_);
         --area.blocks;
+        const std::uint64_t taken = std::min<std::uint64_t>(most, from.pages() >> order.value());
+        FrameIndex half = first;
+        std::uint64_t pages = taken << order.value();  // those in what is yet to be split
         while (from > order) {
             --from;
-            add(index + static_cast<FrameIndex>(from.pages()), from, type, false);
+            if (pages <= from.pages()) {
+                add(half + static_cast<FrameIndex>(from.pages()), from, type, false);
+            } else {
+                half += static_cast<FrameIndex>(from.pages());
+                pages -= from.pages();
+            }
         }
-        arena_.page_at(index).store_state(
-            {PageKind::allocated, static_cast<std::uint8_t>(order.value()), type, 0});
-        return index;
+        return {first, taken};
     }
-    return no_frame;
+    return {};
 }
 
 template <class Cpus>
-[[gnu::always_inline]] inline FrameIndex Zone<Cpus>::take_with_fallback(Order order, MigrateType type,
-                                                                        const AttemptFlags& flags,
-                                                                        CpuId cpu) {
+[[gnu::always_inline]] inline BlockRun Zone<Cpus>::take_with_fallback(Order order, MigrateType type,
+                                                                      std::uint64_t most,
+                                                                      const AttemptFlags& flags, CpuId cpu) {
     for (;;) {
-        const FrameIndex index = take_smallest(order, type);
-        if (index != no_frame || !fall_back(order, type, flags)) return index;
+        const BlockRun run = take_smallest(order, type, most);
+        if (run.blocks != 0 || !fall_back(order, type, flags)) return run;
         per_cpu_[cpu].stole = true;
     }
 }
@@ -211,11 +227,13 @@ FrameIndex Zone<Cpus>::take_block(Order order, MigrateType type, const AttemptFl
     const LockGuard guard{cpus_, lock_, cpu};
     per_cpu_[cpu].stole = false;
     FrameIndex index = no_frame;
-    if (flags.highatomic) index = take_smallest(order, MigrateType::highatomic);
-    if (index == no_frame) index = take_with_fallback(order, type, flags, cpu);
+    if (flags.highatomic) index = take_smallest(order, MigrateType::highatomic).first;
+    if (index == no_frame) index = take_with_fallback(order, type, 1, flags, cpu).first;
     if (index == no_frame && (flags.oom || flags.non_block))
-        index = take_smallest(order, MigrateType::highatomic);
+        index = take_smallest(order, MigrateType::highatomic).first;
     if (index == no_frame) return index;
+    arena_.page_at(index).store_state(
+        {PageKind::allocated, static_cast<std::uint8_t>(order.value()), type, 0});
     change_free_pages(-static_cast<std::int64_t>(order.pages()), cpu);
     return index;
 }
@@ -422,16 +440,21 @@ template <class Cpus>
 void Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags,
                         CpuId cpu) {
     const std::int64_t blocks = pcp.batch == 1 ? 1 : std::max<std::int64_t>(pcp.batch >> order.value(), 2);
+    PageList& list = pcp.lists[pcp_list(order, type)];
+    const PageState listed{PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0};
     const LockGuard guard{cpus_, lock_, cpu};
-    std::int64_t pages = 0;
-    for (std::int64_t i = 0; i < blocks; ++i) {
-        const FrameIndex index = take_with_fallback(order, type, flags, cpu);
-        if (index == no_frame) break;
-        arena_.page_at(index).store_state(
-            {PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0});
-        pcp.lists[pcp_list(order, type)].push_tail(arena_, index);
-        pages += static_cast<std::int64_t>(order.pages());
+    auto wanted = static_cast<std::uint64_t>(blocks);
+    while (wanted > 0) {
+        const BlockRun run = take_with_fallback(order, type, wanted, flags, cpu);
+        if (run.blocks == 0) break;
+        wanted -= run.blocks;
+        const auto distance = static_cast<FrameIndex>(order.pages());
+        FrameIndex index = run.first;
+        for (std::uint64_t i = 0; i < run.blocks; ++i, index += distance)
+            arena_.page_at(index).store_state(listed);
+        list.push_tail(arena_, run.first, run.blocks, distance);
     }
+    const std::int64_t pages = (blocks - static_cast<std::int64_t>(wanted)) << order.value();
     if (pages == 0) return;
     change_free_pages(-pages, cpu);
     pcp.add(pages);
@@ -459,21 +482,49 @@ FrameIndex Zone<Cpus>::take_per_cpu_bulk(MigrateType type, const AttemptFlags& f
 }
 
 template <class Cpus>
+typename Zone<Cpus>::Block Zone<Cpus>::pop_merged(PageList& list, Order order, std::uint64_t most) {
+    const FrameIndex last = list.tail();
+    const PageState state = arena_.page_at(last).load_state();
+    // A lower half is followed upwards, an upper one downwards, as far as that is one aligned block.
+    const std::uint64_t number = arena_.pfn_at(last).value() >> order.value();
+    const bool lower = number % 2 == 0;
+    const auto aligned = static_cast<unsigned>(std::countr_zero(lower ? number : number + 1));
+    const unsigned of_any_type = std::max(pageblock_order_, order).value() - order.value();
+    most = std::min(most, std::uint64_t{1} << std::min(aligned, of_any_type));
+    const auto step = static_cast<FrameIndex>(lower ? order.pages() : -order.pages());
+    std::uint64_t beside = 1;
+    for (FrameIndex i = last; beside < most && i != list.head(); ++beside) {
+        const FrameIndex next = arena_.page_at(i).prev;
+        if (next != i + step || arena_.page_at(next).load_state() != state) break;
+        i = next;
+    }
+    const auto doublings = static_cast<unsigned>(std::bit_width(beside) - 1);
+    FrameIndex i = last;
+    for (std::uint64_t left = std::uint64_t{1} << doublings;; i += step) {
+        Page& page = arena_.page_at(i);
+        page.word = 0;
+        page.owner = nullptr;
+        page.store_state({});
+        if (--left == 0) break;
+    }
+    list.cut(arena_, i);
+    return {lower ? last : i, Order{order.value() + doublings}, state.type};
+}
+
+template <class Cpus>
 void Zone<Cpus>::free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned list, CpuId cpu) {
     pcp.link_fronts(arena_);
     pages = std::min(pages, pcp.linked());
     for (; pages > 0; list = (list + 1) % pcp_lists) {
         const Order order{list / request_types};
         while (pages > 0 && !pcp.lists[list].empty()) {
-            const FrameIndex index = pcp.lists[list].pop_tail(arena_);
-            Page& page = arena_.page_at(index);
-            const MigrateType type = page.load_state().type;
-            page.word = 0;
-            page.owner = nullptr;
-            page.store_state({});
-            give_locked(index, order, type, cpu, false);
-            pages -= static_cast<std::int64_t>(order.pages());
-            pcp.add(-static_cast<std::int64_t>(order.pages()));
+            const auto most = static_cast<std::uint64_t>((pages - 1) >> order.value()) + 1;
+            const Block block = pop_merged(pcp.lists[list], order, most);
+            change_free_pages(static_cast<std::int64_t>(order.pages()), cpu,
+                              block.order.pages() >> order.value());
+            merge(block.first, block.order, block.type, false);
+            pages -= static_cast<std::int64_t>(block.order.pages());
+            pcp.add(-static_cast<std::int64_t>(block.order.pages()));
         }
     }
 }

@@ -43,6 +43,12 @@ struct FreeArea {
     }
 };
 
+/// Blocks of one order that lie behind each other.
+struct BlockRun {
+    FrameIndex first = no_frame;
+    std::uint64_t blocks = 0;
+};
+
 /// Values of a zone that are computed from all zones together.
 struct ZoneSettings {
     unsigned position = 0;  ///< in the list of configured zones
@@ -169,7 +175,8 @@ class Zone {
     void set_pageblock_type(Pfn pfn, MigrateType type);
     /// To be called when a part of them has changed.
     void update_easy_marks();
-    void change_free_pages(std::int64_t pages, CpuId cpu);
+    /// So many times, as if one after another.
+    void change_free_pages(std::int64_t pages, CpuId cpu, std::uint64_t times = 1);
 
     void add(FrameIndex index, Order order, MigrateType type, bool to_tail);
     void unlink(FrameIndex index, Order order);
@@ -179,10 +186,14 @@ class Zone {
     [[nodiscard]] bool merges_soon(Pfn pfn, Order order) const;
     /// BUDDY-10..13 without the lock.
     void give_locked(FrameIndex index, Order order, MigrateType type, CpuId cpu, bool to_tail);
+    /// The same without the counter of free pages.
+    void merge(FrameIndex index, Order order, MigrateType type, bool to_tail);
 
-    [[nodiscard]] FrameIndex take_smallest(Order order, MigrateType type);
-    [[nodiscard]] FrameIndex take_with_fallback(Order order, MigrateType type, const AttemptFlags& flags,
-                                                CpuId cpu);
+    /// Up to `most` blocks, parts of one that is the smallest there is. They would come so one by one: what
+    /// is left of it is the smallest then.
+    [[nodiscard]] BlockRun take_smallest(Order order, MigrateType type, std::uint64_t most = 1);
+    [[nodiscard]] BlockRun take_with_fallback(Order order, MigrateType type, std::uint64_t most,
+                                              const AttemptFlags& flags, CpuId cpu);
     [[nodiscard]] bool fall_back(Order order, MigrateType type, const AttemptFlags& flags);
     struct Find {
         Order order;
@@ -208,6 +219,14 @@ class Zone {
     [[nodiscard]] bool claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const;
     void raise_boost();
     void refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags, CpuId cpu);
+    struct Block {
+        FrameIndex first;
+        Order order;
+        MigrateType type;
+    };
+    /// Takes up to `most` blocks of `order` from the tail of a CPU's list, as the one block that they merge
+    /// into before they merge with anything else: its parts, alike, from one end to the other.
+    [[nodiscard]] Block pop_merged(PageList& list, Order order, std::uint64_t most);
     /// BUDDY-56 without the lock.
     void free_from_lists(PerCpuPages& pcp, std::int64_t pages, unsigned list, CpuId cpu);
 

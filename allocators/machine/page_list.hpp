@@ -51,6 +51,19 @@ class PageList {
         link_after(pages, tail_, index);
         tail_ = index;
     }
+    /// So many, at least one, each `distance` behind the other.
+    void push_tail(PageArray pages, FrameIndex first, std::uint64_t count, FrameIndex distance) {
+        FrameIndex before = tail_;
+        link_after(pages, before, first);
+        for (FrameIndex index = first;; index += distance) {
+            tail_ = index;
+            pages[index].prev = before;
+            pages[index].next = index + distance;
+            before = index;
+            if (--count == 0) break;
+        }
+        pages[tail_].next = no_frame;
+    }
     void remove(PageArray pages, FrameIndex index) {
         const Page& page = pages[index];
         link_after(pages, index == head() ? no_frame : page.prev, page.next);
@@ -60,8 +73,9 @@ class PageList {
     /// The list must not be empty.
     FrameIndex pop_head(PageArray pages) {
         const FrameIndex index = head();
-        set_head(pages[index].next);
-        if (empty()) [[unlikely]] {
+        const FrameIndex second = pages[index].next;
+        set_head(second);
+        if (second == no_frame) [[unlikely]] {
             tail_ = no_frame;
         }
         return index;
@@ -70,6 +84,11 @@ class PageList {
         const FrameIndex index = tail_;
         remove(pages, index);
         return index;
+    }
+    /// Takes all from `index` to the tail.
+    void cut(PageArray pages, FrameIndex index) {
+        tail_ = index == head() ? no_frame : pages[index].prev;
+        link_after(pages, tail_, no_frame);
     }
     /// Forgets the members; their links stay.
     void clear() {

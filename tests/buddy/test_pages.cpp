@@ -3,6 +3,9 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <random>
+#include <utility>
+#include <vector>
 
 #include "tests/buddy/machine.hpp"
 
@@ -276,4 +279,75 @@ TEST_CASE("lists of all orders and types may be filled beyond the limit, once ea
         }
     }
     CHECK(machine.broken_law() == "");
+}
+
+namespace {
+
+/// All free blocks, list by list from the head, as (first frame, order).
+std::vector<std::pair<FrameIndex, unsigned>> free_lists(Zone<OwnedCpus>& zone) {
+    std::vector<std::pair<FrameIndex, unsigned>> blocks;
+    zone.visit_free_blocks(Order{0}, cpu0,
+                           [&](FrameIndex first, Order order) { blocks.emplace_back(first, order.value()); });
+    return blocks;
+}
+
+/// The same pages in another order: pieces of up to 100, some of them turned round, some shuffled.
+void rearrange(std::vector<Pfn>& pages, std::mt19937& random) {
+    std::sort(pages.begin(), pages.end());
+    for (auto piece = pages.begin(); piece != pages.end();) {
+        const auto left = static_cast<std::size_t>(pages.end() - piece);
+        const auto end = piece + static_cast<std::ptrdiff_t>(std::min<std::size_t>(1 + random() % 100, left));
+        switch (random() % 4) {
+            case 0:
+                std::reverse(piece, end);
+                break;
+            case 1:
+                std::shuffle(piece, end, random);
+                break;
+            default:
+                break;
+        }
+        piece = end;
+    }
+    std::rotate(pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(random() % pages.size()),
+                pages.end());
+}
+
+}  // namespace
+
+TEST_CASE("blocks that a CPU's list takes and gives in batches come and go as one by one") {
+    const Order order{GENERATE(0u, 1u, 2u, 3u)};
+    BuddyConfig config = BuddyMachine<>::single_zone();
+    config.pcp_batch = 64;
+    config.pcp_high = 1 << 20;
+    BuddyMachine<> batches{std::size_t{64} << 20, 4, config, Pfn{512}};
+    BuddyMachine<> singly{std::size_t{64} << 20, 4, BuddyMachine<>::without_pcp(), Pfn{512}};
+    std::mt19937 random{order.value()};
+    std::vector<Pfn> held;
+    for (int round = 0; round < 20; ++round) {
+        const Gfp gfp = random() % 2 == 0 ? GFP_KERNEL : GFP_HIGHUSER_MOVABLE;
+        const std::size_t wanted = (64 >> order.value()) * (1 + random() % 20);
+        for (std::size_t i = 0; i < wanted; ++i) {
+            const auto pfn = batches.buddy.take(order, gfp, cpu0);
+            REQUIRE(pfn);
+            REQUIRE(singly.buddy.take(order, gfp, cpu0) == pfn);
+            held.push_back(*pfn);
+        }
+        REQUIRE(batches.zone().per_cpu(cpu0).count() == 0);
+        rearrange(held, random);
+        const std::size_t kept = random() % held.size();
+        // A CPU's lists are emptied one after another.
+        std::stable_sort(held.begin() + static_cast<std::ptrdiff_t>(kept), held.end(), [&](Pfn a, Pfn b) {
+            return batches.zone().pageblock_type(a) < batches.zone().pageblock_type(b);
+        });
+        for (auto* machine : {&batches, &singly}) {
+            machine->zone().settle_free_pages(cpu0);
+            for (std::size_t i = kept; i < held.size(); ++i) machine->buddy.give(held[i], order, cpu0);
+        }
+        held.resize(kept);
+        batches.buddy.drain_local_pages(cpu0);
+        REQUIRE(free_lists(batches.zone()) == free_lists(singly.zone()));
+        REQUIRE(batches.zone().free_pages() == singly.zone().free_pages());
+        REQUIRE(batches.broken_law() == "");
+    }
 }
