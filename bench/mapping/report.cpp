@@ -13,9 +13,10 @@ namespace {
 
 void add_bar(std::vector<Bar>& bars, const Rows& rows, const std::string& ours, const std::string& other,
              double limit) {
-    const auto mine = median_of(rows, ours);
-    const auto theirs = median_of(rows, other);
-    if (mine && theirs) bars.push_back({fmt::format("{} / {}", ours, other), *mine / *theirs, limit});
+    const ContestRow* const mine = find_row(rows, ours);
+    if (mine == nullptr) return;
+    if (const auto found = ratio(*mine, find_row(rows, other)))
+        bars.push_back({fmt::format("{} / {}", ours, other), *found, limit});
 }
 
 /// The slowest of the rows that translate in software: at least ten million a second are wanted.

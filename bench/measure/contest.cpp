@@ -133,11 +133,27 @@ std::vector<ContestRow> measure(const Contests& contests, const ContestOptions& 
     return rows;
 }
 
-std::optional<double> median_of(const std::vector<ContestRow>& rows, const std::string& name) {
+const ContestRow* find_row(const std::vector<ContestRow>& rows, const std::string& name) {
     const auto found =
         std::find_if(rows.begin(), rows.end(), [&](const ContestRow& row) { return row.name == name; });
-    if (found == rows.end() || found->nanoseconds.empty()) return {};
-    return median(found->cpu_nanoseconds);
+    return found == rows.end() || found->nanoseconds.empty() ? nullptr : &*found;
+}
+
+std::optional<double> ratio(const ContestRow& row, const ContestRow* other) {
+    if (other == nullptr) return {};
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < std::min(row.cpu_nanoseconds.size(), other->cpu_nanoseconds.size()); ++i) {
+        if (other->cpu_nanoseconds[i] > 0)
+            ratios.push_back(row.cpu_nanoseconds[i] / other->cpu_nanoseconds[i]);
+    }
+    if (ratios.empty()) return {};
+    return median(ratios);
+}
+
+std::optional<double> median_of(const std::vector<ContestRow>& rows, const std::string& name) {
+    const ContestRow* const row = find_row(rows, name);
+    if (row == nullptr) return {};
+    return median(row->cpu_nanoseconds);
 }
 
 Json benchmark_rows(const std::vector<ContestRow>& rows) {

@@ -7,7 +7,8 @@
 ///     ...
 ///
 /// Rows take turns, in one direction and the other, and beginning farther on as time goes by, so that a
-/// machine that gets slower does so for all and none always follows the same one.
+/// machine that gets slower does so for all and none always follows the same one. Those that are compared
+/// should be neighbours.
 #pragma once
 
 #include <cstddef>
@@ -95,6 +96,14 @@ struct ContestOptions {
 /// Names of all rows, those that the filter finds.
 [[nodiscard]] std::vector<std::string> names(const Contests& contests, const std::string& filter,
                                              const std::string& command);
+
+/// The row of that name; nullptr: it was not measured.
+[[nodiscard]] const ContestRow* find_row(const std::vector<ContestRow>& rows, const std::string& name);
+
+/// How many times the CPU time of `other` the row took: the median over the repetitions of both, each with
+/// the other's of the same turn, for what slows the machine down slows both. Nothing without `other`, or if
+/// it took none.
+[[nodiscard]] std::optional<double> ratio(const ContestRow& row, const ContestRow* other);
 
 /// The median CPU time of the row of that name, in nanoseconds; nothing if it was not measured.
 [[nodiscard]] std::optional<double> median_of(const std::vector<ContestRow>& rows, const std::string& name);

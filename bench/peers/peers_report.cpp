@@ -28,31 +28,35 @@ NameParts parts(const std::string& name) {
     return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
-/// The least median of the mallocs that are known to be fast.
-std::optional<double> best_peer(const Rows& rows, const std::string& work_and_size) {
-    std::optional<double> best;
+/// To that of the mallocs that are known to be fast which the row does worst against.
+std::optional<double> ratio_to_best(const Rows& rows, const ContestRow& row,
+                                    const std::string& work_and_size) {
+    std::optional<double> worst;
     for (const auto who : best_mallocs) {
-        const auto ns = median_of(rows, fmt::format("{}/{}", work_and_size, who));
-        if (ns && (!best || *ns < *best)) best = ns;
+        const auto found = ratio(row, find_row(rows, fmt::format("{}/{}", work_and_size, who)));
+        if (found && (!worst || *found > *worst)) worst = found;
     }
-    return best;
+    return worst;
 }
-
-std::string ratio(double value, std::optional<double> base) {
-    return base && *base > 0 ? fmt::format("{:.2f}", value / *base) : "-";
+std::optional<double> ratio_to_floor(const Rows& rows, const ContestRow& row) {
+    return ratio(row, find_row(rows, "pair/64/floor"));
 }
 
 /// "A / B: 0.41, at most 0.50 wanted: met"; empty if one of the two was not measured.
-std::string bar(const Rows& rows, const std::string& ours, const std::string& base_name,
-                std::optional<double> base, double limit) {
-    const auto mine = median_of(rows, ours);
-    if (!mine || !base) return {};
-    const double found = *mine / *base;
-    return fmt::format("{} / {}: {:.2f}, at most {:.2f} wanted: {}\n", ours, base_name, found, limit,
-                       found <= limit ? "met" : "missed");
+std::string bar(const std::string& ours, const std::string& base, std::optional<double> found, double limit) {
+    if (!found) return {};
+    return fmt::format("{} / {}: {:.2f}, at most {:.2f} wanted: {}\n", ours, base, *found, limit,
+                       *found <= limit ? "met" : "missed");
 }
 std::string bar(const Rows& rows, const std::string& ours, const std::string& base, double limit) {
-    return bar(rows, ours, base, median_of(rows, base), limit);
+    const ContestRow* const row = find_row(rows, ours);
+    return row == nullptr ? "" : bar(ours, base, ratio(*row, find_row(rows, base)), limit);
+}
+std::string bar_to_best(const Rows& rows, const std::string& ours, const std::string& work, double limit) {
+    const ContestRow* const row = find_row(rows, ours);
+    return row == nullptr
+               ? ""
+               : bar(ours, fmt::format("best malloc of {}", work), ratio_to_best(rows, *row, work), limit);
 }
 
 /// Ours among the libraries: each work against the best of the others.
@@ -62,10 +66,10 @@ std::string malloc_bars(const Rows& rows) {
     for (const ContestRow& row : rows) {
         const auto [work, who] = parts(row.name);
         if (who != own_malloc || !work.starts_with("malloc-")) continue;
-        const auto best = best_peer(rows, work);
-        if (!best) continue;
-        text += bar(rows, row.name, "best malloc", best, 1.0);
-        ratios.push_back(median(row.cpu_nanoseconds) / *best);
+        const auto found = ratio_to_best(rows, row, work);
+        if (!found) continue;
+        text += bar(row.name, "best malloc", found, 1.0);
+        ratios.push_back(*found);
     }
     if (ratios.empty()) return text;
     const double middle = median(ratios);
@@ -82,14 +86,12 @@ Json library_facts(const PeerLibrary& library) {
 Json summary(const Rows& rows, const ContestRow& row) {
     const auto [work_and_size, who] = parts(row.name);
     const double middle = median(row.cpu_nanoseconds);
-    const auto against = [&](std::optional<double> base) {
-        return base && *base > 0 ? Json(middle / *base) : Json(nullptr);
-    };
+    const auto or_null = [](std::optional<double> found) { return found ? Json(*found) : Json(nullptr); };
     return {{"name", row.name},
             {"median_ns", middle},
             {"spread_percent", spread_percent(row.cpu_nanoseconds)},
-            {"against_floor", against(median_of(rows, "pair/64/floor"))},
-            {"against_best_peer", against(best_peer(rows, work_and_size))}};
+            {"against_floor", or_null(ratio_to_floor(rows, row))},
+            {"against_best_peer", or_null(ratio_to_best(rows, row, work_and_size))}};
 }
 
 std::vector<Setting> tunables_in_use() {
@@ -106,13 +108,15 @@ std::vector<Setting> tunables_in_use() {
 std::string table(const Rows& rows) {
     std::string text = fmt::format("{:<36} {:>9} {:>8} {:>8} {:>10}\n", "work/size/allocator", "ns", "spread",
                                    "/ floor", "/ best peer");
-    const auto floor = median_of(rows, "pair/64/floor");
+    const auto shown = [](std::optional<double> found) {
+        return found ? fmt::format("{:.2f}", *found) : std::string{"-"};
+    };
     for (const ContestRow& row : rows) {
         if (!is_peer(row)) continue;
         const double middle = median(row.cpu_nanoseconds);
         text += fmt::format("{:<36} {:>9.2f} {:>7.1f}% {:>8} {:>10}\n", row.name, middle,
-                            spread_percent(row.cpu_nanoseconds), ratio(middle, floor),
-                            ratio(middle, best_peer(rows, parts(row.name).work_and_size)));
+                            spread_percent(row.cpu_nanoseconds), shown(ratio_to_floor(rows, row)),
+                            shown(ratio_to_best(rows, row, parts(row.name).work_and_size)));
     }
     return text;
 }
@@ -120,9 +124,8 @@ std::string table(const Rows& rows) {
 std::string bars(const Rows& rows) {
     std::string text;
     for (const auto* how : {"", "-call"}) {
-        const auto best = best_peer(rows, "pair/64");
-        text += bar(rows, fmt::format("pair/64/slub{}", how), "best malloc of pair/64", best, 0.5);
-        text += bar(rows, fmt::format("pair/4096/buddy{}", how), "best malloc of pair/64", best, 1.0);
+        text += bar_to_best(rows, fmt::format("pair/64/slub{}", how), "pair/64", 0.5);
+        text += bar_to_best(rows, fmt::format("pair/4096/buddy{}", how), "pair/64", 1.0);
     }
     text += bar(rows, "pair/64/slub", "pair/64/floor", 2.5);
     text += bar(rows, "pair/64/slub-rseq", "pair/64/floor-rseq", 2.0);

@@ -72,6 +72,19 @@ TEST_CASE("rows take turns, in one direction and the other, and run what was pre
     CHECK(benchmark_rows(rows).size() == 9);
 }
 
+TEST_CASE("rows are compared turn by turn") {
+    ContestRow row;
+    ContestRow other;
+    row.nanoseconds = row.cpu_nanoseconds = {10, 40, 12, 44, 11};
+    other.nanoseconds = other.cpu_nanoseconds = {20, 50, 60, 50, 20};
+    CHECK(*ratio(row, &other) == Approx(0.55));  // by the medians of each it would be 12 / 50
+    other.cpu_nanoseconds = {0, 50, 0, 50, 20};
+    CHECK(*ratio(row, &other) == Approx(0.8));
+    CHECK_FALSE(ratio(row, nullptr));
+    other.cpu_nanoseconds = {0};
+    CHECK_FALSE(ratio(row, &other));
+}
+
 TEST_CASE("a repetition stays within the units that a row allows") {
     Contests contests;
     std::string log;
