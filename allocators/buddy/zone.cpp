@@ -437,27 +437,34 @@ void Zone<Cpus>::end_reserve(CpuId cpu) {
 // ---- per-CPU lists (BUDDY-50..57) --------------------------------------------------------------------
 
 template <class Cpus>
-void Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags,
-                        CpuId cpu) {
+FrameIndex Zone<Cpus>::refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags,
+                              CpuId cpu) {
     const std::int64_t blocks = pcp.batch == 1 ? 1 : std::max<std::int64_t>(pcp.batch >> order.value(), 2);
     PageList& list = pcp.lists[pcp_list(order, type)];
     const PageState listed{PageKind::per_cpu, static_cast<std::uint8_t>(order.value()), type, 0};
+    const auto distance = static_cast<FrameIndex>(order.pages());
     const LockGuard guard{cpus_, lock_, cpu};
+    FrameIndex first = no_frame;
     auto wanted = static_cast<std::uint64_t>(blocks);
     while (wanted > 0) {
-        const BlockRun run = take_with_fallback(order, type, wanted, flags, cpu);
+        BlockRun run = take_with_fallback(order, type, wanted, flags, cpu);
         if (run.blocks == 0) break;
         wanted -= run.blocks;
-        const auto distance = static_cast<FrameIndex>(order.pages());
         FrameIndex index = run.first;
         for (std::uint64_t i = 0; i < run.blocks; ++i, index += distance)
             arena_.page_at(index).store_state(listed);
-        list.push_tail(arena_, run.first, run.blocks, distance);
+        if (first == no_frame) {
+            first = run.first;
+            run.first += distance;
+            --run.blocks;
+        }
+        if (run.blocks != 0) list.push_tail(arena_, run.first, run.blocks, distance);
     }
+    if (first == no_frame) return first;
     const std::int64_t pages = (blocks - static_cast<std::int64_t>(wanted)) << order.value();
-    if (pages == 0) return;
     change_free_pages(-pages, cpu);
-    pcp.add(pages);
+    pcp.add(pages - static_cast<std::int64_t>(order.pages()));
+    return first;
 }
 
 template <class Cpus>
@@ -467,8 +474,7 @@ FrameIndex Zone<Cpus>::take_per_cpu(Order order, MigrateType type, const Attempt
     pcp.free_factor /= 2;
     pcp.link_fronts(arena_);
     PageList& list = pcp.lists[pcp_list(order, type)];
-    if (list.empty()) refill(pcp, order, type, flags, cpu);
-    if (list.empty()) return no_frame;
+    if (list.empty()) return refill(pcp, order, type, flags, cpu);
     pcp.add(-static_cast<std::int64_t>(order.pages()));
     return list.pop_head(arena_);
 }

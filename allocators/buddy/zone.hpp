@@ -218,7 +218,9 @@ class Zone {
     void merge_again(Pfn start, MigrateType type, CpuId cpu);
     [[nodiscard]] bool claims_pageblock(const Moved& moved, MigrateType type, MigrateType recorded) const;
     void raise_boost();
-    void refill(PerCpuPages& pcp, Order order, MigrateType type, const AttemptFlags& flags, CpuId cpu);
+    /// Takes a batch of blocks for an empty list and gives the first of them; no_frame: there was none.
+    [[nodiscard]] FrameIndex refill(PerCpuPages& pcp, Order order, MigrateType type,
+                                    const AttemptFlags& flags, CpuId cpu);
     struct Block {
         FrameIndex first;
         Order order;
