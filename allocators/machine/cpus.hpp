@@ -91,7 +91,7 @@ class OwnedCpus {
     void point(Point, CpuId) const {}
     /// Nobody else can be inside: as in a kernel for one processor, no exchange needs to be atomic.
     [[nodiscard]] bool alone() const { return count_ == 1; }
-    void take(Lock& lock) const {
+    [[gnu::always_inline]] void take(Lock& lock) const {
         if (alone()) {
             lock.lock_alone();
         } else {
@@ -151,7 +151,7 @@ void add_shared(std::atomic<T>& counter, std::int64_t change, bool alone) {
 template <class Cpus>
 class [[nodiscard]] LockGuard {
   public:
-    LockGuard(Cpus& cpus, typename Cpus::Lock& lock, CpuId cpu) : lock_{lock} {
+    [[gnu::always_inline]] LockGuard(Cpus& cpus, typename Cpus::Lock& lock, CpuId cpu) : lock_{lock} {
         cpus.point(Point::lock, cpu);
         cpus.take(lock_);
     }

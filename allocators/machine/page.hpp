@@ -74,8 +74,10 @@ struct alignas(32) Page {
     /// First frame of the compound block that this frame is in (of the slab, of the large object).
     FrameIndex head = no_frame;
 
-    [[nodiscard]] PageState load_state() const { return state.load(std::memory_order_relaxed); }
-    void store_state(PageState s) { state.store(s, std::memory_order_relaxed); }
+    [[nodiscard, gnu::always_inline]] PageState load_state() const {
+        return state.load(std::memory_order_relaxed);
+    }
+    [[gnu::always_inline]] void store_state(PageState s) { state.store(s, std::memory_order_relaxed); }
 };
 static_assert(sizeof(Page) == 32, "at most 32 bytes per frame");
 static_assert(std::atomic<PageState>::is_always_lock_free);

@@ -79,11 +79,12 @@ void set_machine(MachineConfig& machine, BuddyConfig& buddy) {
     buddy.watermark_boost_factor = 0;
 }
 
-/// Larger sheaves and barns than a kernel's: programs free what they took in larger batches.
+/// Larger sheaves and barns than a kernel's: programs free what they took in larger batches. A barn may keep
+/// a MiB of objects, in however many sheaves these are.
 void set_objects(SheavesConfig& config) {
     config.slub.merge = false;  // our classes are caches of their own
     config.scale = 4;
-    config.barn_full = 64;
+    config.barn_full = 1000;
     config.barn_empty = 16;
     config.barn_kbytes = 1024;
 }

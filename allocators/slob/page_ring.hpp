@@ -26,7 +26,7 @@ class PageRing {
         push_tail(pages, index);
         head_ = index;
     }
-    void push_tail(PageArray pages, FrameIndex index) {
+    [[gnu::always_inline]] void push_tail(PageArray pages, FrameIndex index) {
         if (empty()) head_ = pages[index].next = pages[index].prev = index;
         const FrameIndex tail = pages[head_].prev;
         pages[index].next = head_;
