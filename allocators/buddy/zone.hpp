@@ -9,7 +9,9 @@
 ///
 /// Taking a block splits a larger one, lower half first; giving one merges it with its buddy as long as that
 /// is free too. A request prefers blocks of its migrate type; when there is none it takes a large block of
-/// another type, and may turn a whole pageblock (fallback, "stealing").
+/// another type, and may turn a whole pageblock (fallback, "stealing"). A CPU's lists take parts of one block
+/// together, and give pages that lie beside each other as the block that they make up: one by one they would
+/// come and go the same, with more work.
 ///
 /// Follows Linux 6.1, rules BUDDY-10..64. Laws: B1..B8, B11, B12 (check.cpp). `lock_` guards lists, pageblock
 /// types and the reserve; per_cpu_[cpu] belongs to that CPU; the counter of free pages is read by all.
