@@ -6,7 +6,8 @@
 ///
 /// Places, not counts: a processor can tell where the object goes that the next one takes, and need not wait
 /// for it to arrive. Who takes an object has the next one's first cache line fetched, to be written: most are
-/// by then cold. Below the last one that is the guard, which may be fetched too: the array itself.
+/// by then cold. Below the last one that is the guard, a word that is never written: a program has thousands
+/// of arrays that are never used, and whose pages are to stay untouched. Any address may be fetched.
 /// It owns the array, not the objects. One that was default made or moved from is none: it has no array.
 #pragma once
 
@@ -63,7 +64,6 @@ struct Sheaf {
     /// The first of so many entries, behind the guard.
     [[nodiscard]] static void** guarded(std::size_t most) {
         auto** const guard = new void*[most + 1];
-        *guard = guard;
         return guard + 1;
     }
 };

@@ -186,7 +186,7 @@ def list_all(arguments, those):
 def main(words=None, works=WORKS):
     words = sys.argv[1:] if words is None else words
     arguments = parse(words, works)
-    found = [mallocs.find(name, arguments.library) for name in arguments.allocators]
+    found = [mallocs.find(name, arguments.library.resolve()) for name in arguments.allocators]
     if arguments.list:
         list_all(arguments, found)
         return 0
