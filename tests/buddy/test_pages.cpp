@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "allocators/buddy/inside.hpp"
 #include "tests/buddy/machine.hpp"
 
 using namespace kmemlab;
@@ -350,4 +351,26 @@ TEST_CASE("blocks that a CPU's list takes and gives in batches come and go as on
         REQUIRE(batches.zone().free_pages() == singly.zone().free_pages());
         REQUIRE(batches.broken_law() == "");
     }
+}
+
+TEST_CASE("pages that remember different types leave a CPU's list apart, though they lie beside each other") {
+    BuddyConfig config = BuddyMachine<>::single_zone();
+    config.pcp_batch = 64;
+    config.pcp_high = 1 << 20;
+    const auto type_of_block = [](const BuddyConfig& with) {
+        BuddyMachine<> machine{std::size_t{64} << 20, 1, with};
+        std::vector<Pfn> pages;
+        for (int i = 0; i < 64; ++i)
+            pages.push_back(*machine.buddy.take(Order{0}, GFP_HIGHUSER_MOVABLE, cpu0));
+        for (std::size_t i = 0; i < pages.size(); ++i) {
+            if (i == 32)
+                Zone<OwnedCpus>::Inside::set_pageblock_type(machine.zone(), pages[0],
+                                                            MigrateType::highatomic);
+            machine.buddy.give(pages[i], Order{0}, cpu0);
+        }
+        machine.buddy.drain_local_pages(cpu0);
+        return machine.arena.page(pages[0]).load_state().type;
+    };
+    CHECK(type_of_block(config) == MigrateType::highatomic);
+    CHECK(type_of_block(BuddyMachine<>::without_pcp()) == MigrateType::highatomic);
 }
