@@ -39,6 +39,11 @@ def chosen(text, known, what):
     return names
 
 
+def preloadable(name):
+    """As the dynamic linker takes a library: what has a slash is a file, and programs run in other folders; else it is searched."""
+    return os.path.abspath(name) if "/" in name else name
+
+
 def parse(words, works):
     top = Parser(prog="ci/programs", add_help=False)
     top.add_argument("--repetitions", type=int)
@@ -47,7 +52,7 @@ def parse(words, works):
     top.add_argument("--quick", action="store_true")
     top.add_argument("--list", action="store_true")
     top.add_argument("--json", type=Path)
-    top.add_argument("--library", type=Path, default=LIBRARY)
+    top.add_argument("--library", type=preloadable, default=LIBRARY)
     arguments = top.parse_args(words)
     if arguments.repetitions is None:
         arguments.repetitions = 2 if arguments.quick else 5
@@ -186,7 +191,7 @@ def list_all(arguments, those):
 def main(words=None, works=WORKS):
     words = sys.argv[1:] if words is None else words
     arguments = parse(words, works)
-    found = [mallocs.find(name, arguments.library.resolve()) for name in arguments.allocators]
+    found = [mallocs.find(name, arguments.library) for name in arguments.allocators]
     if arguments.list:
         list_all(arguments, found)
         return 0

@@ -145,6 +145,10 @@ class Contest(InFolder):
         self.assertIn("prints a line (skipped: no-such-program: not installed)", out)
         self.assertIn("slub-sheaves", out)
 
+    def test_a_file_with_a_slash_is_found_from_other_folders_and_a_bare_name_is_searched(self):
+        self.assertEqual(contest.preloadable("./build/ours.so"), f"{Path.cwd()}/build/ours.so")
+        self.assertEqual(contest.preloadable(LIBRARY), LIBRARY)
+
     def test_wrong_words_are_refused_in_one_line(self):
         for words in (["--allocators", "best"], ["--programs", "none"], ["--repetitions", "0"], ["--other"]):
             status, out, err = run(*words, programs=[Fake])
