@@ -144,12 +144,19 @@ typename Buddy<Cpus>::Target Buddy<Cpus>::make_target(Gfp gfp) const {
 template <class Cpus>
 FrameIndex Buddy<Cpus>::take_slow(Gfp gfp, Order order, CpuId cpu) {
     const Target& target = target_of(gfp);
-    if (order > max_pcp_order && target.preferred->above_low(order, target.highest)) {
-        // What comes of most large blocks below, in fewer steps.
+    if (order > Order{0} && target.preferred->above_low(order, target.highest)) {
+        // What comes of most blocks below, in fewer steps.
         Zone<Cpus>& zone = *target.preferred;
-        const FrameIndex index = zone.take_block(order, target.type, first_flags(target), cpu);
+        FrameIndex index = no_frame;
+        if (order > max_pcp_order) {
+            index = zone.take_block(order, target.type, first_flags(target), cpu);
+            if (index != no_frame)
+                count_allocation(cpu, zone.last_take_stole(cpu) ? Path::steal : Path::zone);
+        } else if (!zone.per_cpu(cpu).empty(pcp_list(order, target.type)) && zone.has_block(order)) {
+            index = zone.take_per_cpu(order, target.type, first_flags(target), cpu);
+            count_allocation(cpu, Path::fast);
+        }
         if (index != no_frame) {
-            count_allocation(cpu, zone.last_take_stole(cpu) ? Path::steal : Path::zone);
             hand_out(index, order, gfp);
             return index;
         }

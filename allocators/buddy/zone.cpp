@@ -64,10 +64,14 @@ bool Zone<Cpus>::watermark_ok(Order order, std::uint64_t mark, unsigned highest_
     if (!flags.reserves()) unusable += reserved_highatomic();
     const std::uint64_t needed = lowered_mark(mark, flags) + settings_.lowmem_reserve[highest_zone];
     if (free_pages() - static_cast<std::int64_t>(unusable) <= static_cast<std::int64_t>(needed)) return false;
-    if (order == Order{0}) return true;
-    const unsigned usable_types = flags.highatomic || flags.oom ? migrate_types : request_types;
+    return order == Order{0} ||
+           has_block(order, flags.highatomic || flags.oom ? migrate_types : request_types);
+}
+
+template <class Cpus>
+bool Zone<Cpus>::has_block(Order order, unsigned types) const {
     for (Order o = order; o <= max_order; ++o) {
-        for (unsigned t = 0; t < usable_types; ++t) {
+        for (unsigned t = 0; t < types; ++t) {
             if (!free_area(o).lists[t].empty()) return true;
         }
     }
