@@ -96,6 +96,28 @@ TEST_CASE("bulk allocation gets one page where the watermark leaves room for one
     CHECK(machine.buddy.alloc_pages_bulk_array(GFP_KERNEL, pages, cpu0) >= 1);
 }
 
+TEST_CASE("a block on the CPU's list does not pass the watermark while no free list has one as large") {
+    BuddyMachine<> machine{std::size_t{4} << 20, 1};
+    const Order pair{1};
+    const auto kept = machine.buddy.take(pair, GFP_KERNEL, cpu0);
+    REQUIRE(kept);
+    machine.buddy.drain_local_pages(cpu0);
+    std::vector<Pfn> singles;
+    while (const auto pfn = machine.buddy.take(Order{0}, GFP_NOWAIT, cpu0)) singles.push_back(*pfn);
+    for (const Pfn pfn : singles) {
+        if (pfn.is_aligned(pair)) machine.buddy.give(pfn, Order{0}, cpu0);
+    }
+    machine.buddy.drain_local_pages(cpu0);
+    while (const auto pfn = machine.buddy.take(pair, GFP_NOWAIT, cpu0)) {  // what the watermark had kept back
+        REQUIRE(pfn->is_aligned(pair));
+    }
+    machine.buddy.drain_local_pages(cpu0);
+    machine.buddy.give(*kept, pair, cpu0);
+    CHECK_FALSE(machine.buddy.take(pair, GFP_NOWAIT, cpu0));
+    CHECK(machine.buddy.take(pair, GFP_KERNEL, cpu0) == kept);  // reclaim empties the list first
+    CHECK(machine.broken_law() == "");
+}
+
 TEST_CASE("an exact allocation gives the pages it does not need back") {
     BuddyMachine<> machine{std::size_t{64} << 20, 1, BuddyMachine<>::without_pcp()};
     const auto before = machine.buddy.free_blocks();
