@@ -97,8 +97,8 @@ class Zone {
         const auto others = static_cast<std::int64_t>(order.pages() - 1);
         return free_pages() - others > easy_marks_[highest_zone].load(std::memory_order_relaxed);
     }
-    /// Is a block of at least that order, and of a type that any request may have, on a free list?
-    [[nodiscard]] bool has_block(Order order) const { return has_block(order, request_types); }
+    /// Is a block of at least that order, and of one of the first `types` migrate types, on a free list?
+    [[nodiscard]] bool has_block(Order order, unsigned types = request_types) const;
     /// The whole test (BUDDY-73), `mark` with boost. For order > 0 a fitting block must be on a list.
     [[nodiscard]] bool watermark_ok(Order order, std::uint64_t mark, unsigned highest_zone,
                                     const AttemptFlags& flags) const;
@@ -176,7 +176,6 @@ class Zone {
     [[nodiscard]] std::size_t pageblock(Pfn pfn) const {
         return (pfn.value() >> pageblock_order_.value()) - first_pageblock_;
     }
-    [[nodiscard]] bool has_block(Order order, unsigned types) const;
     void set_pageblock_type(Pfn pfn, MigrateType type);
     /// To be called when a part of them has changed.
     void update_easy_marks();
