@@ -41,7 +41,7 @@ def chosen(text, known, what):
 
 def preloadable(name):
     """As the dynamic linker takes a library: what has a slash is a file, and programs run in other folders; else it is searched."""
-    return os.path.abspath(name) if "/" in name else name
+    return os.path.abspath(name) if os.path.dirname(name) else name
 
 
 def parse(words, works):
