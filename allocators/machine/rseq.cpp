@@ -25,15 +25,15 @@ bool available([[maybe_unused]] unsigned cpus) {
 int lock_here([[maybe_unused]] RseqLock* locks) {
 #if KMEMLAB_HAS_RSEQ
     for (;;) {
-        std::uint64_t cpu;
+        std::uint64_t offset;
         asm goto(KMEMLAB_RSEQ_BEGIN
-                 "movq %%rcx, %[cpu]\n\t"
-                 "movl $1, (%[locks], %%rdx)\n\t" KMEMLAB_RSEQ_END
-                 : [cpu] "=&r"(cpu)
+                 "movq %%rcx, %[offset]\n\t"
+                 "movl $1, (%[locks], %%rcx)\n\t" KMEMLAB_RSEQ_END
+                 : [offset] "=&r"(offset)
                  : [rseq] "r"(__rseq_offset), [locks] "r"(locks)
                  : "rcx", "rdx", "memory", "cc"
                  : fail, again);
-        return static_cast<int>(cpu);
+        return static_cast<int>(offset / sizeof(RseqLock));
     again:;
     }
 fail:
@@ -45,6 +45,14 @@ fail:
 
 RseqCpus::RseqCpus(unsigned cpus, bool fallback)
     : locks_{checked_cpu_count(cpus)}, restartable_{!fallback && available(cpus)} {}
+
+std::ptrdiff_t RseqCpus::area() {
+#if KMEMLAB_HAS_RSEQ
+    return __rseq_offset;
+#else
+    return 0;
+#endif
+}
 
 CpuId RseqCpus::lock() {
     for (;;) {

@@ -19,7 +19,6 @@
 #include <sched.h>
 
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -58,6 +57,8 @@ class RseqCpus {
     /// False: everything goes by atomic exchanges.
     [[nodiscard]] bool restartable() const { return restartable_; }
     [[nodiscard]] RseqLock* locks() { return &locks_[CpuId{0}]; }
+    /// Bytes from a thread's pointer to what the kernel and it share; 0 where there are no sections.
+    [[nodiscard]] static std::ptrdiff_t area();
 
     /// Locks a CPU's slots: of the CPU that the thread is on, if it can.
     [[nodiscard]] CpuId lock();
@@ -70,8 +71,8 @@ class RseqCpus {
 
 #if KMEMLAB_HAS_RSEQ
 
-/// A section's begin: the thread's word says where it is, and %rcx becomes the CPU. Behind it %[locks] + 64 *
-/// CPU must be 0. `fail` is where who finds otherwise goes, `again` where the kernel lets an interrupted one
+/// A section's begin: the thread's word says where it is, and %rcx becomes 64 * CPU. Behind it %[locks] +
+/// %rcx must be 0. `fail` is where who finds otherwise goes, `again` where the kernel lets an interrupted one
 /// go on.
 // NOLINTBEGIN(cppcoreguidelines-macro-usage): text of assembly
 #define KMEMLAB_RSEQ_ENTER                                                                \
@@ -86,36 +87,38 @@ class RseqCpus {
     "leaq 3b(%%rip), %%rdx\n\t"                                                           \
     "movq %%rdx, %%fs:8(%[rseq])\n\t"                                                     \
     "1:\n\t"                                                                              \
-    "movl %%fs:4(%[rseq]), %%ecx\n\t"
-#define KMEMLAB_RSEQ_BEGIN           \
-    KMEMLAB_RSEQ_ENTER               \
-    "movq %%rcx, %%rdx\n\t"          \
-    "shlq $6, %%rdx\n\t"             \
-    "cmpl $0, (%[locks], %%rdx)\n\t" \
-    "jne %l[fail]\n\t"
-#define KMEMLAB_RSEQ_BARE_BEGIN KMEMLAB_RSEQ_ENTER "shlq $6, %%rcx\n\t"
+    "movl %%fs:4(%[rseq]), %%ecx\n\t"                                                     \
+    "shlq $6, %%rcx\n\t"
+#define KMEMLAB_RSEQ_BEGIN KMEMLAB_RSEQ_ENTER "cmpl $0, (%[locks], %%rcx)\n\tjne %l[fail]\n\t"
 #define KMEMLAB_RSEQ_END "2:\n\t"
 // NOLINTEND(cppcoreguidelines-macro-usage)
 
-/// Takes the first object off the list whose head is at `heads` + CPU * stride, a power of two; objects link
-/// to the next by the word at `link` bytes. nullptr: the list is empty, or the CPU locked.
+/// How many times as far apart as locks slots of `stride` bytes are: 1, 2, 4 or 8, which an address can
+/// multiply by.
 template <std::size_t stride>
-[[nodiscard, gnu::always_inline]] inline void* rseq_pop(RseqLock* locks, std::byte* heads, std::size_t link) {
-    static_assert(std::has_single_bit(stride));
+inline constexpr std::size_t rseq_scale = stride / sizeof(RseqLock);
+
+/// Takes the first object off the list whose head is at `heads` + CPU * stride; objects link to the next by
+/// the word at `link` bytes. nullptr: the list is empty, or the CPU locked. `area` is __rseq_offset, which
+/// code for shared libraries has to ask a table for each time, unless the caller keeps it.
+template <std::size_t stride>
+[[nodiscard, gnu::always_inline]] inline void* rseq_pop(std::ptrdiff_t area, RseqLock* locks,
+                                                        std::byte* heads, std::size_t link) {
+    static_assert(rseq_scale<stride> * sizeof(RseqLock) == stride);
     for (;;) {
         void* object;
         asm goto(KMEMLAB_RSEQ_BEGIN
-                 "shlq %[shift], %%rcx\n\t"
-                 "movq (%[heads], %%rcx), %[object]\n\t"
+                 "movq (%[heads], %%rcx, %c[scale]), %[object]\n\t"
                  "testq %[object], %[object]\n\t"
                  "je %l[fail]\n\t"
                  "movq (%[object], %[link]), %%rdx\n\t"
-                 "movq %%rdx, (%[heads], %%rcx)\n\t" KMEMLAB_RSEQ_END
+                 "movq %%rdx, (%[heads], %%rcx, %c[scale])\n\t" KMEMLAB_RSEQ_END
                  : [object] "=&r"(object)
-                 : [rseq] "r"(__rseq_offset), [locks] "r"(locks), [heads] "r"(heads),
-                   [shift] "i"(std::countr_zero(stride)), [link] "r"(link)
+                 : [rseq] "r"(area), [locks] "r"(locks), [heads] "r"(heads), [scale] "i"(rseq_scale<stride>),
+                   [link] "r"(link)
                  : "rcx", "rdx", "memory", "cc"
                  : fail, again);
+        if (object == nullptr) __builtin_unreachable();
         return object;
     again:;
     }
@@ -126,22 +129,21 @@ fail:
 /// Puts an object on such a list, if it lies in [begin, begin + bytes), which are the two words behind the
 /// head. False: it does not, or the CPU is locked.
 template <std::size_t stride>
-[[nodiscard, gnu::always_inline]] inline bool rseq_push(RseqLock* locks, std::byte* heads, std::size_t link,
-                                                        void* object) {
-    static_assert(std::has_single_bit(stride));
+[[nodiscard, gnu::always_inline]] inline bool rseq_push(std::ptrdiff_t area, RseqLock* locks,
+                                                        std::byte* heads, std::size_t link, void* object) {
+    static_assert(rseq_scale<stride> * sizeof(RseqLock) == stride);
     for (;;) {
         asm goto(KMEMLAB_RSEQ_BEGIN
-                 "shlq %[shift], %%rcx\n\t"
                  "movq %[object], %%rdx\n\t"
-                 "subq 8(%[heads], %%rcx), %%rdx\n\t"
-                 "cmpq 16(%[heads], %%rcx), %%rdx\n\t"
+                 "subq 8(%[heads], %%rcx, %c[scale]), %%rdx\n\t"
+                 "cmpq 16(%[heads], %%rcx, %c[scale]), %%rdx\n\t"
                  "jae %l[fail]\n\t"
-                 "movq (%[heads], %%rcx), %%rdx\n\t"
+                 "movq (%[heads], %%rcx, %c[scale]), %%rdx\n\t"
                  "movq %%rdx, (%[object], %[link])\n\t"
-                 "movq %[object], (%[heads], %%rcx)\n\t" KMEMLAB_RSEQ_END
+                 "movq %[object], (%[heads], %%rcx, %c[scale])\n\t" KMEMLAB_RSEQ_END
                  :
-                 : [rseq] "r"(__rseq_offset), [locks] "r"(locks), [heads] "r"(heads),
-                   [shift] "i"(std::countr_zero(stride)), [link] "r"(link), [object] "r"(object)
+                 : [rseq] "r"(area), [locks] "r"(locks), [heads] "r"(heads), [scale] "i"(rseq_scale<stride>),
+                   [link] "r"(link), [object] "r"(object)
                  : "rcx", "rdx", "memory", "cc"
                  : fail, again);
         return true;
@@ -157,7 +159,7 @@ fail:
 [[nodiscard, gnu::always_inline]] inline void* rseq_bare_pop(std::byte* heads) {
     for (;;) {
         void* object;
-        asm goto(KMEMLAB_RSEQ_BARE_BEGIN
+        asm goto(KMEMLAB_RSEQ_ENTER
                  "movq (%[heads], %%rcx), %[object]\n\t"
                  "testq %[object], %[object]\n\t"
                  "je %l[fail]\n\t"
@@ -175,7 +177,7 @@ fail:
 }
 [[gnu::always_inline]] inline void rseq_bare_push(std::byte* heads, void* object) {
     for (;;) {
-        asm goto(KMEMLAB_RSEQ_BARE_BEGIN
+        asm goto(KMEMLAB_RSEQ_ENTER
                  "movq (%[heads], %%rcx), %%rdx\n\t"
                  "movq %%rdx, (%[object])\n\t"
                  "movq %[object], (%[heads], %%rcx)\n\t" KMEMLAB_RSEQ_END
@@ -191,11 +193,11 @@ fail:
 #else
 
 template <std::size_t>
-[[nodiscard]] void* rseq_pop(RseqLock*, std::byte*, std::size_t) {
+[[nodiscard]] void* rseq_pop(std::ptrdiff_t, RseqLock*, std::byte*, std::size_t) {
     return nullptr;
 }
 template <std::size_t>
-[[nodiscard]] bool rseq_push(RseqLock*, std::byte*, std::size_t, void*) {
+[[nodiscard]] bool rseq_push(std::ptrdiff_t, RseqLock*, std::byte*, std::size_t, void*) {
     return false;
 }
 

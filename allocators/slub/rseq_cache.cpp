@@ -1,16 +1,17 @@
 #include "allocators/slub/rseq_cache.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 namespace kmemlab {
 
-void RseqCache::count_shared(std::atomic<std::uint64_t> Counts::*which) {
+void RseqCache::count_shared(std::uint64_t Counts::*which) {
     static std::atomic<unsigned> threads{0};
     thread_local bool asked = false;
     if (!std::exchange(asked, true))
         thread_number = std::min(threads.fetch_add(1, std::memory_order_relaxed), own_counts);
-    (counts_[thread_number].*which).fetch_add(1, std::memory_order_relaxed);
+    std::atomic_ref{counts_[thread_number].*which}.fetch_add(1, std::memory_order_relaxed);
 }
 
 void* RseqCache::slow_alloc(Gfp gfp) {
@@ -29,8 +30,8 @@ void RseqCache::slow_free(void* object) {
 void RseqCache::settle() {
     CpuSlot& slot = cache_.slots[CpuId{0}];
     for (Counts& counts : counts_) {
-        slot.count(SlubEvent::alloc_fastpath, counts.allocations.exchange(0));
-        slot.count(SlubEvent::free_fastpath, counts.frees.exchange(0));
+        slot.count(SlubEvent::alloc_fastpath, std::exchange(counts.allocations, 0));
+        slot.count(SlubEvent::free_fastpath, std::exchange(counts.frees, 0));
     }
 }
 

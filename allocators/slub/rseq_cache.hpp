@@ -10,7 +10,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -29,14 +28,14 @@ class RseqCache {
         : slub_{slub},
           cache_{cache},
           cpus_{cpus},
-          fast_{cpus.restartable() && !cache.debug && !cache.encoded},
-          locks_{cpus.locks()},
+          locks_{cpus.restartable() && !cache.debug && !cache.encoded ? cpus.locks() : nullptr},
+          area_{RseqCpus::area()},
           heads_{reinterpret_cast<std::byte*>(&cache.slots[CpuId{0}].freelist)},
           link_{cache.free_offset} {}
 
     [[nodiscard]] void* alloc(Gfp gfp) {
-        if (fast_ && !gfp.has(__GFP_ZERO)) [[likely]] {
-            void* const object = rseq_pop<stride>(locks_, heads_, link_);
+        if (locks_ != nullptr && !gfp.has(__GFP_ZERO)) [[likely]] {
+            void* const object = rseq_pop<stride>(area_, locks_, heads_, link_);
             if (object != nullptr) [[likely]] {
                 count(&Counts::allocations);
                 return object;
@@ -45,7 +44,7 @@ class RseqCache {
         return slow_alloc(gfp);
     }
     void free(void* object) {
-        if (fast_ && rseq_push<stride>(locks_, heads_, link_, object)) [[likely]]
+        if (locks_ != nullptr && rseq_push<stride>(area_, locks_, heads_, link_, object)) [[likely]]
             return count(&Counts::frees);
         slow_free(object);
     }
@@ -55,8 +54,8 @@ class RseqCache {
 
   private:
     struct alignas(cache_line_size) Counts {
-        std::atomic<std::uint64_t> allocations{0};
-        std::atomic<std::uint64_t> frees{0};
+        std::uint64_t allocations = 0;
+        std::uint64_t frees = 0;
     };
     static constexpr unsigned own_counts = 256;  ///< threads beyond share one more
     static constexpr std::size_t stride = PerCpu<CpuSlot>::stride;
@@ -64,27 +63,27 @@ class RseqCache {
     static_assert(offsetof(CpuSlot, slab_begin) == offsetof(CpuSlot, freelist) + 8);
     static_assert(offsetof(CpuSlot, slab_bytes) == offsetof(CpuSlot, freelist) + 16);
 
-    [[gnu::always_inline]] void count(std::atomic<std::uint64_t> Counts::*which) {
+    [[gnu::always_inline]] void count(std::uint64_t Counts::*which) {
         const unsigned thread = thread_number;
         if (thread >= own_counts) [[unlikely]]
             return count_shared(which);
-        auto& counter = counts_[thread].*which;
-        counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        ++(counts_[thread].*which);
     }
     /// Of a thread's first operation, and of all of those for which there is no number left.
-    [[gnu::noinline]] void count_shared(std::atomic<std::uint64_t> Counts::*which);
+    [[gnu::noinline]] void count_shared(std::uint64_t Counts::*which);
     [[nodiscard, gnu::noinline]] void* slow_alloc(Gfp gfp);
     [[gnu::noinline]] void slow_free(void* object);
 
     /// own_counts: none yet, or never.
-    inline static thread_local constinit unsigned thread_number = own_counts;
+    [[gnu::tls_model("initial-exec")]] inline static thread_local constinit unsigned thread_number =
+        own_counts;
 
     Slub<OwnedCpus>& slub_;
     Cache& cache_;
     RseqCpus& cpus_;
     // Hot: read by every operation.
-    bool fast_;
-    RseqLock* locks_;
+    RseqLock* locks_;  ///< nullptr: no operation is fast
+    std::ptrdiff_t area_;
     std::byte* heads_;
     std::size_t link_;
     std::array<Counts, own_counts + 1> counts_;

@@ -175,11 +175,11 @@ TEST_CASE("rseq: a locked CPU is left alone") {
     if (machine.rseq.restartable()) {
         migrate(pthread_self(), cpu.value());
         auto* const heads = reinterpret_cast<std::byte*>(&machine.cache.slots[CpuId{0}].freelist);
-        CHECK(rseq_pop<PerCpu<CpuSlot>::stride>(machine.rseq.locks(), heads, machine.cache.free_offset) ==
-              nullptr);
+        CHECK(rseq_pop<PerCpu<CpuSlot>::stride>(RseqCpus::area(), machine.rseq.locks(), heads,
+                                                machine.cache.free_offset) == nullptr);
         int object = 0;
-        CHECK_FALSE(rseq_push<PerCpu<CpuSlot>::stride>(machine.rseq.locks(), heads, machine.cache.free_offset,
-                                                       &object));
+        CHECK_FALSE(rseq_push<PerCpu<CpuSlot>::stride>(RseqCpus::area(), machine.rseq.locks(), heads,
+                                                       machine.cache.free_offset, &object));
     }
     machine.rseq.unlock(cpu);
     CHECK(machine.rseq.locks()[cpu.value()].taken == 0);
