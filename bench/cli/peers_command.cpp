@@ -48,18 +48,22 @@ int compare(PeersOptions options, const Invocation& invocation) {
     if (peers::lacks_static_tls(libraries)) peers::restart_with_static_tls(invocation.argv);
     Contests contests = peers::all_contests(libraries);
     peers::add_kernel_contests(contests, times, peers::read_states(options.kernel_states));
-    peers::add_guest_contests(contests, options.kernels);
+    std::vector<guests::Kernel> kernels;
+    kernels.reserve(options.kernels.size());
+    for (const std::string& name : options.kernels) kernels.push_back(guests::find_kernel(name));
+    peers::add_guest_contests(contests, kernels, times);
+    peers::group_by_work(contests);
     if (!times.empty()) options.contests = with_calibration(options.contests, contests);
     return run_contests(
         "peers", contests, options.contests,
         [&](const Rows& rows) {
             Json json = peers::to_json(rows, libraries, invocation.command);
-            if (!times.empty()) json["kernel_times"] = peers::to_json(peers::compare(times, rows));
+            if (!times.empty()) json["kernel_times"] = peers::to_json(peers::compare(times, rows, kernels));
             return json;
         },
         [&](const Rows& rows) {
             return libraries_text(libraries) + peers::table(rows) + peers::bars(rows) +
-                   peers::to_text(peers::compare(times, rows));
+                   peers::to_text(peers::compare(times, rows, kernels));
         });
 }
 
@@ -91,7 +95,8 @@ Command add_peers(CLI::App& program) {
         ->needs("--kernel-times")
         ->type_name("FILE");
     app->add_option("--kernel", options->kernels,
-                    "Also these kernels of `kmemlab kernel build`, as rows WORK/SIZE/kernel:NAME")
+                    "Also these kernels of `kmemlab kernel build`, as rows WORK/SIZE/kernel:NAME; with "
+                    "--kernel-times they do those works too")
         ->delimiter(',')
         ->allow_extra_args(false)
         ->type_name("NAME");

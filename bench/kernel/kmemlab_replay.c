@@ -682,7 +682,7 @@ static void shuffle(u32 n, const char *order)
 	}
 }
 
-/* One object at a time is a pair, more are a batch; the first word of each is written. */
+/* One object at a time is a pair, more are a batch; the first word of each is written, but for NAME_untouched. */
 #define LOOP(allocation, use, release) do {			\
 	void *p;						\
 								\
@@ -755,6 +755,10 @@ static noinline const char *loop(const char *name, u64 size, u32 n, const char *
 	wall = os_nsecs();
 	if (!strcmp(name, "kmem_cache") && loop_cache)
 		LOOP(kmem_cache_alloc(loop_cache, GFP_KERNEL), WRITE, kmem_cache_free(loop_cache, p));
+	else if (!strcmp(name, "kmem_cache_untouched") && loop_cache)
+		LOOP(kmem_cache_alloc(loop_cache, GFP_KERNEL), KEEP, kmem_cache_free(loop_cache, p));
+	else if (!strcmp(name, "kmalloc_untouched"))
+		LOOP(kmalloc(size, GFP_KERNEL), KEEP, kfree(p));
 	else if (!strcmp(name, "kmalloc"))
 		LOOP(kmalloc(size, GFP_KERNEL), WRITE, kfree(p));
 	else if (!strcmp(name, "pages"))

@@ -145,18 +145,6 @@ void add_caches(Contests& contests, const std::shared_ptr<M>& model) {
     }
 }
 
-/// Rows of the same work follow each other: what is compared is measured in the same moments.
-void group_by_work(Contests& contests) {
-    std::unordered_map<std::string, std::size_t> places;
-    const auto place = [&](const std::unique_ptr<Contest>& contest) {
-        const std::string& name = contest->name();
-        return places.try_emplace(name.substr(0, name.rfind('/')), places.size()).first->second;
-    };
-    for (const auto& contest : contests) (void)place(contest);
-    std::stable_sort(contests.begin(), contests.end(),
-                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
-}
-
 constexpr std::size_t many_pages = 16384;
 
 template <class M>
@@ -196,8 +184,18 @@ Contests all_contests(std::span<const PeerLibrary> libraries) {
         }
     });
     add_malloc_contests(contests, libraries);
-    group_by_work(contests);
     return contests;
+}
+
+void group_by_work(Contests& contests) {
+    std::unordered_map<std::string, std::size_t> places;
+    const auto place = [&](const std::unique_ptr<Contest>& contest) {
+        const std::string& name = contest->name();
+        return places.try_emplace(name.substr(0, name.rfind('/')), places.size()).first->second;
+    };
+    for (const auto& contest : contests) (void)place(contest);
+    std::stable_sort(contests.begin(), contests.end(),
+                     [&](const auto& a, const auto& b) { return place(a) < place(b); });
 }
 
 }  // namespace kmemlab::peers

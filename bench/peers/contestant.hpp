@@ -22,4 +22,7 @@ namespace kmemlab::peers {
 /// caches or pages.
 [[nodiscard]] Contests all_contests(std::span<const PeerLibrary> libraries);
 
+/// Rows of the same work follow each other then: what is compared is measured in the same moments.
+void group_by_work(Contests& contests);
+
 }  // namespace kmemlab::peers

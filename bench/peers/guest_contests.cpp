@@ -4,6 +4,8 @@
 
 #include <array>
 #include <memory>
+#include <optional>
+#include <set>
 #include <sstream>
 #include <string_view>
 
@@ -19,12 +21,12 @@ constexpr std::size_t guest_memory = std::size_t{1} << 30;
 
 /// A loop of the guest's: of `count` objects at a time.
 struct Loop {
-    std::string_view name;  ///< kmem_cache, kmalloc, pages, floor
+    std::string_view name;  ///< kmem_cache, kmalloc, pages, floor; NAME_untouched: nothing is written
     std::size_t size = 0;
     std::size_t count = 1;
     std::string_view order = "lifo";
 
-    [[nodiscard]] bool needs_cache() const { return name == "kmem_cache"; }
+    [[nodiscard]] bool needs_cache() const { return name.starts_with("kmem_cache"); }
 };
 
 class GuestContest final : public Contest {
@@ -69,12 +71,29 @@ constexpr std::size_t batch_size = 64;
 constexpr std::size_t many_pages = 16384;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 
+/// Of a recorded work; nothing if a guest cannot do it.
+std::optional<Loop> loop_of(const RecordedRow& row) {
+    switch (row.work) {
+        case KernelWork::cache_pair_none_held:
+        case KernelWork::batch:
+            return Loop{"kmem_cache_untouched", row.size, row.count, to_string(row.sequence)};
+        case KernelWork::kmalloc_pair:
+            return Loop{"kmalloc_untouched", row.size};
+        case KernelWork::page_pair:
+        case KernelWork::page_batch:
+            return Loop{"pages", page_size << row.size, row.count, to_string(row.sequence)};
+        default:
+            return {};
+    }
+}
+
 class Adder {
   public:
-    Adder(Contests& contests, const std::string& name)
+    Adder(Contests& contests, const guests::Kernel& kernel)
         : contests_{contests},
-          who_{"kernel:" + name},
-          guest_{std::make_shared<guests::Guest>(guests::find_kernel(name), guest_memory)} {}
+          who_{kernel_prefix + kernel.name},
+          allocator_{kernel.allocator},
+          guest_{std::make_shared<guests::Guest>(kernel, guest_memory)} {}
 
     void add_all() {
         for (const std::size_t size : sizes) {
@@ -92,6 +111,14 @@ class Adder {
         add_batch("-pages", {"pages", page_size, many_pages, "fifo"});
     }
 
+    void add_works(const KernelTimes& times) {
+        if (times.allocator() != allocator_) return;
+        for (const RecordedRow& row : times.rows()) {
+            const std::optional<Loop> loop = loop_of(row);
+            if (loop && works_.insert(row.name).second) add(row.work_and_size() + who_, *loop);
+        }
+    }
+
   private:
     void add_pair(std::string_view suffix, const Loop& loop) {
         add(fmt::format("pair/{}/{}{}", loop.size, who_, suffix), loop);
@@ -105,13 +132,20 @@ class Adder {
 
     Contests& contests_;
     std::string who_;
+    std::string allocator_;
+    std::set<std::string> works_;  ///< files may have the same
     std::shared_ptr<guests::Guest> guest_;
 };
 
 }  // namespace
 
-void add_guest_contests(Contests& contests, const std::vector<std::string>& kernels) {
-    for (const std::string& name : kernels) Adder{contests, name}.add_all();
+void add_guest_contests(Contests& contests, std::span<const guests::Kernel> kernels,
+                        std::span<const KernelTimes> times) {
+    for (const guests::Kernel& kernel : kernels) {
+        Adder adder{contests, kernel};
+        adder.add_all();
+        for (const KernelTimes& each : times) adder.add_works(each);
+    }
 }
 
 }  // namespace kmemlab::peers

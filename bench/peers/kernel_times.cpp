@@ -230,6 +230,23 @@ void add_comparison(const KernelTimes& times, std::string_view who, const std::v
     comparisons.push_back(std::move(comparison));
 }
 
+/// The rows of `who` in the file that `kernel` did too, if there are any.
+void add_same_run(const KernelTimes& times, std::string_view who, const std::string& kernel,
+                  const std::vector<ContestRow>& rows, std::vector<KernelComparison>& comparisons) {
+    KernelComparison comparison;
+    comparison.file = kernel_prefix + kernel;
+    comparison.who = who;
+    for (const RecordedRow& recorded : times.rows()) {
+        const ContestRow* const row = measured(rows, recorded.name);
+        const ContestRow* const theirs = measured(rows, recorded.work_and_size() + comparison.file);
+        if (recorded.who != who || row == nullptr || theirs == nullptr) continue;
+        const double ns = median(theirs->cpu_nanoseconds);
+        comparison.rows.push_back(
+            {recorded.name, recorded.sequence, median(row->cpu_nanoseconds), ns, ns, {}});
+    }
+    if (!comparison.rows.empty()) comparisons.push_back(std::move(comparison));
+}
+
 std::uint64_t count_of(const Counts& counts, std::string_view name) {
     const auto found =
         std::find_if(counts.begin(), counts.end(), [&](const auto& each) { return each.first == name; });
@@ -281,9 +298,12 @@ std::string_view verdict(bool met) {
 
 std::string table_of(const KernelComparison& comparison) {
     std::string text = fmt::format(
-        "{} beside {}: recorded times {:.2f}, the median of {} calib rows\n{:<56} {:>9} {:>9} {:>9}  {}\n",
-        comparison.who, comparison.file, comparison.scale, comparison.calibrations, "work/size/allocator",
-        "ns", "recorded", "scaled", "ratio");
+        "{} beside {}: {}\n{:<56} {:>9} {:>9} {:>9}  {}\n", comparison.who, comparison.file,
+        comparison.calibrations == 0 ? "in the same run"
+                                     : fmt::format("recorded times {:.2f}, the median of {} calib rows",
+                                                   comparison.scale, comparison.calibrations),
+        "work/size/allocator", "ns", comparison.calibrations == 0 ? "kernel's" : "recorded", "scaled",
+        "ratio");
     for (const KernelRatio& row : comparison.rows) {
         text += fmt::format("{:<56} {:>9.2f} {:>9.2f} {:>9.2f}  {:.2f}, at most {:.2f} wanted: {}\n",
                             row.name, row.ns, row.recorded_ns, row.scaled_ns, row.ratio(),
@@ -294,8 +314,9 @@ std::string table_of(const KernelComparison& comparison) {
 
 std::string summary_of(const KernelComparison& comparison) {
     const KernelRatio& worst = comparison.worst();
-    return fmt::format("{}: {} of {} rows at most {:.2f}; median {:.2f}; worst {} {:.2f}\n", comparison.who,
-                       comparison.met(), comparison.rows.size(), KernelRatio::wanted,
+    const std::string beside = comparison.calibrations == 0 ? " beside " + comparison.file : "";
+    return fmt::format("{}{}: {} of {} rows at most {:.2f}; median {:.2f}; worst {} {:.2f}\n", comparison.who,
+                       beside, comparison.met(), comparison.rows.size(), KernelRatio::wanted,
                        comparison.median_ratio(), worst.name, worst.ratio());
 }
 
@@ -313,11 +334,18 @@ Json row_json(const KernelRatio& row) {
 
 }  // namespace
 
-std::vector<KernelComparison> compare(std::span<const KernelTimes> times,
-                                      const std::vector<ContestRow>& rows) {
+std::vector<KernelComparison> compare(std::span<const KernelTimes> times, const std::vector<ContestRow>& rows,
+                                      std::span<const guests::Kernel> kernels) {
     std::vector<KernelComparison> comparisons;
     for (const KernelTimes& each : times) add_comparison(each, each.allocator(), rows, comparisons);
     if (!times.empty()) add_comparison(times.front(), "buddy", rows, comparisons);
+    for (const guests::Kernel& kernel : kernels) {
+        for (const KernelTimes& each : times) {
+            if (each.allocator() != kernel.allocator) continue;
+            add_same_run(each, each.allocator(), kernel.name, rows, comparisons);
+            add_same_run(each, "buddy", kernel.name, rows, comparisons);
+        }
+    }
     return comparisons;
 }
 

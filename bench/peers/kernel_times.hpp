@@ -6,6 +6,10 @@
 ///                                   scale = median of measured / recorded
 ///     ratio         9 / (22 * scale)
 ///
+/// Beside a kernel that does the works in the same run (guest_contests.hpp) nothing needs a scale:
+///
+///     ratio         a row 9 ns / the kernel's row 13 ns
+///
 /// kernel_contests.hpp has the works.
 #pragma once
 
@@ -18,10 +22,14 @@
 
 #include "allocators/base/path.hpp"
 #include "bench/golden/golden_file.hpp"
+#include "bench/guests/kernels.hpp"
 #include "bench/measure/contest.hpp"
 #include "bench/measure/sequence.hpp"
 
 namespace kmemlab::peers {
+
+/// Rows of kernels in the same run end with this and a name.
+inline constexpr const char* kernel_prefix = "kernel:";
 
 /// What of the recorded works can be done here too.
 enum class KernelWork : std::uint8_t {
@@ -60,6 +68,9 @@ struct RecordedRow {
     std::size_t count = 1;
     Sequence sequence{};
     double ns = 0;  ///< median, of an allocation and its release
+
+    /// "kernel-pair-kmalloc_var_kfree/64/", which a row of the same work begins with, whoever does it.
+    [[nodiscard]] std::string work_and_size() const { return name.substr(0, name.rfind('/') + 1); }
 };
 
 /// A file of timings.
@@ -98,10 +109,10 @@ struct KernelRatio {
 
 /// The rows of one allocator; at least one.
 struct KernelComparison {
-    std::string file;
+    std::string file;  ///< or kernel:NAME, of the same run
     std::string who;
     double scale = 1;
-    std::size_t calibrations = 0;  ///< rows that the scale is the median of
+    std::size_t calibrations = 0;  ///< rows that the scale is the median of; 0: of the same run
     std::vector<KernelRatio> rows;
 
     [[nodiscard]] std::size_t met() const;
@@ -110,9 +121,11 @@ struct KernelComparison {
 };
 
 /// Those that were measured. Pages, which are the same allocator's whatever lies above, are compared with the
-/// first file. Nothing of a file of whose calib rows none was measured.
+/// first file. Nothing of a file of whose calib rows none was measured. Then those which one of `kernels`, of
+/// the file's allocator, did in the same run.
 [[nodiscard]] std::vector<KernelComparison> compare(std::span<const KernelTimes> times,
-                                                    const std::vector<ContestRow>& rows);
+                                                    const std::vector<ContestRow>& rows,
+                                                    std::span<const guests::Kernel> kernels = {});
 
 /// Rows with their ratios, which paths the batches took, and a summary of each allocator.
 [[nodiscard]] std::string to_text(std::span<const KernelComparison> comparisons);

@@ -103,10 +103,10 @@ class Measurement {
 
     void contests(unsigned turn) {
         Contests contests;
-        std::vector<std::string> names;
+        std::vector<guests::Kernel> kernels;
         for (std::size_t place = 0; place < 2; ++place)
-            names.push_back(options_.kernels[kernel(turn, place)]);
-        peers::add_guest_contests(contests, names);
+            kernels.push_back(guests::find_kernel(options_.kernels[kernel(turn, place)]));
+        peers::add_guest_contests(contests, kernels);
         ContestOptions how;
         how.repetitions = options_.passes;
         how.filter = options_.filter;
@@ -118,7 +118,7 @@ class Measurement {
         for (std::size_t i = 0; i < found.size(); ++i) {
             if (found[i].cpu_nanoseconds.empty()) return;
             const std::size_t place = i < half ? 0 : 1;
-            rows_.add(kernel(turn, place), common_name(found[i].name, names[place]),
+            rows_.add(kernel(turn, place), common_name(found[i].name, kernels[place].name),
                       median(found[i].cpu_nanoseconds));
         }
     }

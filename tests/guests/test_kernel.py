@@ -15,6 +15,7 @@ from pathlib import Path
 CACHE = Path("build/kernel-test").resolve()
 TREE = CACHE / "kmemlab/trees/linux-source-6.1"
 TRACE = "bench/traces/forkstorm.trace.zst"
+TIMES = "tests/golden/linux-6.1-timing/slub.csv.zst"
 GOLDEN = ("slub", "pages", "vmalloc")
 
 
@@ -86,6 +87,15 @@ class Kernel(unittest.TestCase):
         for name in ("pair/64/kernel:clean", "pair/64/kernel:clean-kmalloc", "pair/64/kernel:clean-floor",
                      "batch256-random/64/kernel:clean", "pair/64/slub"):
             self.assertGreater(rows[name]["cpu_time"], 0, name)
+
+    def test_it_does_the_works_of_recorded_times_in_the_same_run(self):
+        result = self.folder / "times.json"
+        said = kmemlab("peers", "--kernel", "clean", "--kernel-times", TIMES, "--repetitions", 2, "--json", result,
+                       "--filter", "^kernel-(batch-.*-16-.*|pair-.*none_held|pair-kmalloc_var.*)/64/|^kernel-pages-alloc.*-16-.*/0/")
+        found = {each["allocator"]: each for each in json.loads(result.read_text())["kernel_times"]
+                 if each["file"] == "kernel:clean"}
+        self.assertEqual({who: len(each["rows"]) for who, each in found.items()}, {"slub": 5, "buddy": 3})
+        self.assertIn("slub beside kernel:clean: in the same run\n", said)
 
     def test_a_change_is_told_as_what_it_is(self):
         file = TREE / "mm/slub.c"

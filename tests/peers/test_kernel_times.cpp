@@ -171,6 +171,33 @@ TEST_CASE("pages are compared with the first file, and nothing without a calib r
     CHECK(compare({}, {pair}).empty());
 }
 
+TEST_CASE("a kernel of the file's allocator that did the work in the same run needs no scale") {
+    const std::string pairs =
+        "pair,kmem_cache_alloc_free_none_held,64,1,-,30,100\npages,alloc_pages_free_pages_pair,0,1,-,30,"
+        "100\n";
+    const std::vector<KernelTimes> times{times_of(columns + loop + pairs, "slub"),
+                                         times_of(columns + loop + pairs, "slab")};
+    guests::Kernel mine;
+    mine.name = "mine";
+    mine.allocator = "slub";
+    const std::string work = "kernel-pair-kmem_cache_alloc_free_none_held/64/";
+    const std::string pages = "kernel-pages-alloc_pages_free_pages_pair/0/";
+    const std::vector<ContestRow> rows{measured(work + "slub", 6),        measured(work + "slab", 6),
+                                       measured(work + "kernel:mine", 5), measured(work + "kernel:others", 1),
+                                       measured(pages + "buddy", 3),      measured(pages + "kernel:mine", 4)};
+    CHECK(compare(times, rows).empty());  // no calib rows
+    const std::vector<KernelComparison> found = compare(times, rows, std::span{&mine, 1});
+    REQUIRE(found.size() == 2);
+    CHECK((found[0].who == "slub" && found[0].file == "kernel:mine" && found[0].calibrations == 0));
+    REQUIRE(found[0].rows.size() == 1);
+    CHECK(found[0].rows[0].ratio() == Approx(1.2));
+    CHECK(found[1].who == "buddy");
+    CHECK(found[1].rows.at(0).ratio() == Approx(0.75));
+    CHECK_THAT(to_text(found), Contains("slub beside kernel:mine: in the same run\n") &&
+                                   Contains("slub beside kernel:mine: 0 of 1 rows at most 1.00;") &&
+                                   Contains("buddy beside kernel:mine: 1 of 1 rows"));
+}
+
 TEST_CASE("batches say by which paths they were served") {
     const std::vector<KernelTimes> times{times_of(columns + loop + "batch,kmem_cache,64,16,fifo,30,20\n")};
     const std::vector<KernelComparison> found =
