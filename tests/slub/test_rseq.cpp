@@ -168,21 +168,58 @@ TEST_CASE("rseq: the fast path is a section where there are sections") {
     CHECK(machine.cache.total(SlubEvent::alloc_fastpath) >= 990);
 }
 
-TEST_CASE("rseq: a locked CPU is left alone") {
+/// Calls `what` in a thread that stays on one of the machine's CPUs.
+template <class What>
+void on_one_cpu(What what) {
+    std::thread{[&] {
+        const auto cpu = static_cast<unsigned>(sched_getcpu());
+        migrate(pthread_self(), cpu);
+        what(CpuId{cpu});
+    }}.join();
+}
+
+TEST_CASE("rseq: a locked CPU's list is left alone") {
     Machine machine{false};
-    const CpuId cpu = machine.rseq.lock();
-    CHECK(machine.rseq.locks()[cpu.value()].taken == 1);
-    if (machine.rseq.restartable()) {
-        migrate(pthread_self(), cpu.value());
+    if (!machine.rseq.restartable()) return;
+    on_one_cpu([&](CpuId here) {
+        constexpr std::size_t stride = PerCpu<CpuSlot>::stride;
+        RseqLock* const locks = machine.rseq.locks();
         auto* const heads = reinterpret_cast<std::byte*>(&machine.cache.slots[CpuId{0}].freelist);
-        CHECK(rseq_pop<PerCpu<CpuSlot>::stride>(RseqCpus::area(), machine.rseq.locks(), heads,
-                                                machine.cache.free_offset) == nullptr);
-        int object = 0;
-        CHECK_FALSE(rseq_push<PerCpu<CpuSlot>::stride>(RseqCpus::area(), machine.rseq.locks(), heads,
-                                                       machine.cache.free_offset, &object));
-    }
-    machine.rseq.unlock(cpu);
-    CHECK(machine.rseq.locks()[cpu.value()].taken == 0);
+        const std::size_t link = machine.cache.free_offset;
+        void* const object = machine.shared.alloc(GFP_KERNEL);
+        const auto push = [&] { return rseq_push<stride>(RseqCpus::area(), locks, heads, link, object); };
+        const auto pop = [&] { return rseq_pop<stride>(RseqCpus::area(), locks, heads, link); };
+        CHECK(push());
+        CHECK(pop() == object);
+        // The list has others, and would take this one.
+        CHECK(machine.rseq.lock() == here);
+        CHECK(pop() == nullptr);
+        CHECK_FALSE(push());
+        machine.rseq.unlock(here);
+        CHECK(push());
+        CHECK(pop() == object);
+        machine.shared.free(object);
+    });
+}
+
+TEST_CASE("rseq: a CPU that somebody has locked is not locked again") {
+    const bool fallback = GENERATE(false, true);
+    Machine machine{fallback};
+    on_one_cpu([&](CpuId here) {
+        CHECK(machine.rseq.lock() == here);
+        std::atomic<bool> got{false};
+        std::thread other{[&] {  // on the same CPU
+            const CpuId cpu = machine.rseq.lock();
+            got = true;
+            machine.rseq.unlock(cpu);
+        }};
+        for (unsigned i = 0; i < 1000; ++i) sched_yield();
+        CHECK_FALSE(got);
+        machine.rseq.unlock(here);
+        other.join();
+        CHECK(got);
+        CHECK(machine.rseq.locks()[here.value()].taken == 0);
+    });
 }
 
 #if !KMEMLAB_RSEQ_HIDDEN
