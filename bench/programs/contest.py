@@ -120,9 +120,10 @@ def difference(expected, found):
 
 def rows_of(work, runs):
     rows = []
-    for name, each in runs.items():
+    for malloc, each in runs.items():
+        name = "/".join(("programs", work, malloc))
         for index, run in enumerate(each):
-            rows.append({"name": f"programs/{work}/{name}", "run_name": f"programs/{work}/{name}", "run_type": "iteration",
+            rows.append({"name": name, "run_name": name, "run_type": "iteration",
                          "repetitions": len(each), "repetition_index": index, "threads": 1, "iterations": 1,
                          "real_time": run.seconds * 1e9, "cpu_time": run.cpu_seconds * 1e9, "time_unit": "ns",
                          "peak_bytes": run.peak_bytes, "minor_faults": run.minor_faults, "major_faults": run.major_faults,
