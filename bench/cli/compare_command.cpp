@@ -124,8 +124,8 @@ int compare(CompareOptions options, const Invocation& invocation) {
         const auto results = measured_kernels(options, invocation);
         if (!results) return exit_interrupted;
         options.files = *results;
-        words.insert(words.end(),
-                     {"--names", "kernel:" + options.kernels[0], "kernel:" + options.kernels[1]});
+        words.insert(words.end(), {"--names", guests::as_allocator(options.kernels[0]),
+                                   guests::as_allocator(options.kernels[1])});
     } else if (options.repetitions != 0) {
         words.push_back(fmt::format("--repetitions={}", options.repetitions));
     }

@@ -24,6 +24,13 @@ struct Kernel {
     [[nodiscard]] std::string description() const;
 };
 
+/// What a kernel's name has before it where allocators are named.
+inline constexpr std::string_view allocator_prefix = "kernel:";
+/// "kernel:NAME"
+[[nodiscard]] inline std::string as_allocator(std::string_view kernel) {
+    return std::string{allocator_prefix}.append(kernel);
+}
+
 /// $XDG_CACHE_HOME/kmemlab/kernels
 [[nodiscard]] std::filesystem::path kernels_folder();
 

@@ -91,7 +91,7 @@ class Adder {
   public:
     Adder(Contests& contests, const guests::Kernel& kernel)
         : contests_{contests},
-          who_{kernel_prefix + kernel.name},
+          who_{guests::as_allocator(kernel.name)},
           allocator_{kernel.allocator},
           guest_{std::make_shared<guests::Guest>(kernel, guest_memory)} {}
 

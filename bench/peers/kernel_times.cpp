@@ -188,13 +188,12 @@ std::size_t KernelComparison::met() const {
 }
 double KernelComparison::median_ratio() const {
     std::vector<double> ratios;
-    for (const KernelRatio& row : rows) ratios.push_back(row.ratio());
+    for (const KernelRatio& row : rows) ratios.push_back(row.ratio);
     return median(ratios);
 }
 const KernelRatio& KernelComparison::worst() const {
-    return *std::max_element(rows.begin(), rows.end(), [](const KernelRatio& a, const KernelRatio& b) {
-        return a.ratio() < b.ratio();
-    });
+    return *std::max_element(rows.begin(), rows.end(),
+                             [](const KernelRatio& a, const KernelRatio& b) { return a.ratio < b.ratio; });
 }
 
 namespace {
@@ -220,13 +219,16 @@ void add_comparison(const KernelTimes& times, std::string_view who, const std::v
         if (is_calibration(recorded.work)) {
             scales.push_back(ns / recorded.ns);
         } else if (recorded.who == who) {
-            comparison.rows.push_back({recorded.name, recorded.sequence, ns, recorded.ns, 0, row->counts});
+            comparison.rows.push_back({recorded.name, recorded.sequence, ns, recorded.ns, 0, 0, row->counts});
         }
     }
     if (scales.empty() || comparison.rows.empty()) return;
     comparison.scale = median(scales);
     comparison.calibrations = scales.size();
-    for (KernelRatio& row : comparison.rows) row.scaled_ns = row.recorded_ns * comparison.scale;
+    for (KernelRatio& row : comparison.rows) {
+        row.scaled_ns = row.recorded_ns * comparison.scale;
+        row.ratio = row.ns / row.scaled_ns;
+    }
     comparisons.push_back(std::move(comparison));
 }
 
@@ -234,15 +236,17 @@ void add_comparison(const KernelTimes& times, std::string_view who, const std::v
 void add_same_run(const KernelTimes& times, std::string_view who, const std::string& kernel,
                   const std::vector<ContestRow>& rows, std::vector<KernelComparison>& comparisons) {
     KernelComparison comparison;
-    comparison.file = kernel_prefix + kernel;
+    comparison.file = guests::as_allocator(kernel);
     comparison.who = who;
     for (const RecordedRow& recorded : times.rows()) {
         const ContestRow* const row = measured(rows, recorded.name);
         const ContestRow* const theirs = measured(rows, recorded.work_and_size() + comparison.file);
         if (recorded.who != who || row == nullptr || theirs == nullptr) continue;
+        const std::optional<double> found = ratio(*row, theirs);
+        if (!found) continue;
         const double ns = median(theirs->cpu_nanoseconds);
         comparison.rows.push_back(
-            {recorded.name, recorded.sequence, median(row->cpu_nanoseconds), ns, ns, {}});
+            {recorded.name, recorded.sequence, median(row->cpu_nanoseconds), ns, ns, *found, {}});
     }
     if (!comparison.rows.empty()) comparisons.push_back(std::move(comparison));
 }
@@ -272,7 +276,7 @@ Counts sum_of_batches(const KernelComparison& comparison, Sequence sequence, std
     std::map<std::string, std::uint64_t> sums;
     for (const KernelRatio& row : comparison.rows) {
         if (row.counts.empty() || row.sequence != sequence) continue;
-        ratios.push_back(row.ratio());
+        ratios.push_back(row.ratio);
         for (const auto& [name, count] : row.counts) sums[name] += count;
     }
     return {sums.begin(), sums.end()};
@@ -306,8 +310,8 @@ std::string table_of(const KernelComparison& comparison) {
         "ratio");
     for (const KernelRatio& row : comparison.rows) {
         text += fmt::format("{:<56} {:>9.2f} {:>9.2f} {:>9.2f}  {:.2f}, at most {:.2f} wanted: {}\n",
-                            row.name, row.ns, row.recorded_ns, row.scaled_ns, row.ratio(),
-                            KernelRatio::wanted, verdict(row.met()));
+                            row.name, row.ns, row.recorded_ns, row.scaled_ns, row.ratio, KernelRatio::wanted,
+                            verdict(row.met()));
     }
     return text;
 }
@@ -317,7 +321,7 @@ std::string summary_of(const KernelComparison& comparison) {
     const std::string beside = comparison.calibrations == 0 ? " beside " + comparison.file : "";
     return fmt::format("{}{}: {} of {} rows at most {:.2f}; median {:.2f}; worst {} {:.2f}\n", comparison.who,
                        beside, comparison.met(), comparison.rows.size(), KernelRatio::wanted,
-                       comparison.median_ratio(), worst.name, worst.ratio());
+                       comparison.median_ratio(), worst.name, worst.ratio);
 }
 
 Json row_json(const KernelRatio& row) {
@@ -327,7 +331,7 @@ Json row_json(const KernelRatio& row) {
             {"median_ns", row.ns},
             {"recorded_ns", row.recorded_ns},
             {"scaled_ns", row.scaled_ns},
-            {"ratio", row.ratio()},
+            {"ratio", row.ratio},
             {"met", row.met()},
             {"counts", counts}};
 }

@@ -6,9 +6,8 @@
 ///                                   scale = median of measured / recorded
 ///     ratio         9 / (22 * scale)
 ///
-/// Beside a kernel that does the works in the same run (guest_contests.hpp) nothing needs a scale:
-///
-///     ratio         a row 9 ns / the kernel's row 13 ns
+/// Beside a kernel that does the works in the same run (guest_contests.hpp) nothing needs a scale: the ratio
+/// is that of two rows, the median over the turns.
 ///
 /// kernel_contests.hpp has the works.
 #pragma once
@@ -27,9 +26,6 @@
 #include "bench/measure/sequence.hpp"
 
 namespace kmemlab::peers {
-
-/// Rows of kernels in the same run end with this and a name.
-inline constexpr const char* kernel_prefix = "kernel:";
 
 /// What of the recorded works can be done here too.
 enum class KernelWork : std::uint8_t {
@@ -101,10 +97,10 @@ struct KernelRatio {
     double ns = 0;
     double recorded_ns = 0;
     double scaled_ns = 0;
+    double ratio = 0;
     Counts counts;
 
-    [[nodiscard]] double ratio() const { return ns / scaled_ns; }
-    [[nodiscard]] bool met() const { return ratio() <= wanted; }
+    [[nodiscard]] bool met() const { return ratio <= wanted; }
 };
 
 /// The rows of one allocator; at least one.

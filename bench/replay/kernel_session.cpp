@@ -16,15 +16,13 @@
 namespace kmemlab::replay {
 namespace {
 
-constexpr std::string_view prefix = "kernel:";
-
 /// "kernel:NAME[:PART]"
 struct KernelName {
     std::string kernel;
     Part part = Part::objects;
 
     explicit KernelName(std::string_view name) {
-        const std::string_view rest = name.substr(prefix.size());
+        const std::string_view rest = name.substr(guests::allocator_prefix.size());
         const std::size_t colon = rest.find(':');
         kernel = rest.substr(0, colon);
         if (colon == std::string_view::npos) return;
@@ -322,7 +320,7 @@ class KernelSession final : public Session {
 }  // namespace
 
 bool is_kernel(std::string_view name) {
-    return name.starts_with(prefix);
+    return name.starts_with(guests::allocator_prefix);
 }
 
 Part kernel_part(std::string_view name) {

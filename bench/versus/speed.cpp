@@ -76,7 +76,7 @@ class Measurement {
         replay::Options how;
         const std::string part = part_of(trace);
         for (std::size_t place = 0; place < 2; ++place) {
-            how.allocators.push_back("kernel:" + options_.kernels[kernel(turn, place)] + part);
+            how.allocators.push_back(guests::as_allocator(options_.kernels[kernel(turn, place)]) + part);
         }
         how.repetitions = options_.passes;
         how.interrupted = options_.interrupted;
@@ -124,7 +124,7 @@ class Measurement {
     }
 
     [[nodiscard]] static std::string common_name(std::string name, const std::string& kernel) {
-        const std::string own = "kernel:" + kernel;
+        const std::string own = guests::as_allocator(kernel);
         return name.replace(name.rfind(own), own.size(), "kernel");
     }
 
